@@ -1,0 +1,115 @@
+"""The command line: ``python -m benchmarks run | report | list``."""
+
+import argparse
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from joblib import cpu_count
+
+from benchmarks import datasets, detectors, plots, report, runner, settings
+from benchmarks.protocols import PROTOCOLS
+from benchmarks.results import RecordsFile
+
+
+def main(arguments=None):
+    """Parse the command line and do what it says.
+
+    Parameters
+    ----------
+    arguments : list of str or None, default=None
+        None takes those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or 1 if a cell failed, or 2 if an argument is wrong.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(arguments)
+    try:
+        return options.action(options, f"python -m benchmarks {shlex.join(arguments)}")
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(options, command):
+    chosen = settings.load(options.settings)
+    changes = {name: getattr(options, name) for name in ("datasets", "detectors", "protocols", "seeds")}
+    chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
+    out = options.out or Path("results") / chosen.name
+    records = runner.run(chosen, RecordsFile(out / "records.jsonl"), options.data, options.jobs)
+    return _write(records, out, f"Benchmark: {chosen.name}", command)
+
+
+def _report(options, command):
+    records = RecordsFile(options.folder / "records.jsonl").read()
+    if not records:
+        raise ValueError(f"no records in {options.folder / 'records.jsonl'}")
+    return _write(records, options.folder, f"Benchmark: {options.folder.name}", command)
+
+
+def _list(options, command):
+    print("Settings:", ", ".join(settings.names()))
+    print("Detectors:", ", ".join(detectors.NAMES))
+    print("Protocols:", ", ".join(PROTOCOLS))
+    print("Data sets:")
+    for name, line in datasets.available(options.data).items():
+        print(f"  {name:24} {line}")
+    return 0
+
+
+def _write(records, out, title, command):
+    """Write report and figure, print the summary; return the exit status."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.md").write_text(report.markdown(records, title, command))
+    plots.auroc(records, out / "auroc.png")
+    for protocol, table in report.summary(records).items():
+        print(f"\n{protocol}\n{table.to_markdown(floatfmt='.2f')}")
+    failed = [record for record in records if record["status"] == "failed"]
+    for record in failed:
+        print(f"failed: {record['dataset']}, {record['protocol']}, {record['detector']}: {record['reason']}")
+    print(f"\nReport: {out / 'report.md'}\nFigure: {out / 'auroc.png'}")
+    return int(bool(failed))
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="run | report | list")
+
+    run = verbs.add_parser("run", help="run an experiment, leaving out what is done, and report it")
+    run.add_argument("settings", nargs="?", default="quick", help="name or .toml file (default: quick)")
+    run.add_argument("--datasets", type=_names, help="comma-separated names or groups")
+    run.add_argument("--detectors", type=_names, help="comma-separated names")
+    run.add_argument("--protocols", type=_names, help="comma-separated names")
+    run.add_argument("--seeds", type=_seeds, help="comma-separated integers")
+    run.add_argument("--out", type=Path, help="where to write (default: results/<settings name>)")
+    run.add_argument("--jobs", type=int, default=cpu_count(), help="cells at a time (default: one per core)")
+    run.set_defaults(action=_run)
+
+    again = verbs.add_parser("report", help="write the report of records anew")
+    again.add_argument("folder", type=Path, help="holds records.jsonl")
+    again.set_defaults(action=_report)
+
+    show = verbs.add_parser("list", help="list settings, detectors, protocols and data sets")
+    show.set_defaults(action=_list)
+
+    for verb in (run, show):
+        verb.add_argument(
+            "--data", type=Path, default=datasets.default_folder(), help="data folder (default: $PYOD_SYNTH_DATA)"
+        )
+    return parser
+
+
+def _names(text):
+    return [name.strip() for name in text.split(",")]
+
+
+def _seeds(text):
+    return [int(seed) for seed in text.split(",")]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

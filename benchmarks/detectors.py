@@ -1,0 +1,61 @@
+"""Name -> detector, ours and the rivals' alike.
+
+To add a rival, enter a callable (seed, **parameters) -> PyOD detector in ``RIVALS``.
+"""
+
+from pyod.models.ecod import ECOD
+from pyod.models.iforest import IForest
+from pyod.models.knn import KNN
+from pyod.models.lof import LOF
+from pyod.models.ocsvm import OCSVM
+
+import pyod_synth
+
+
+def _unseeded(detector):
+    """Adapt a detector without randomness."""
+    return lambda seed, **parameters: detector(**parameters)
+
+
+OURS = {name: getattr(pyod_synth, name) for name in pyod_synth.__all__}
+RIVALS = {
+    "OCSVM": _unseeded(OCSVM),
+    "IForest": lambda seed, **parameters: IForest(random_state=seed, **parameters),
+    "LOF": _unseeded(LOF),
+    "ECOD": _unseeded(ECOD),
+    "KNN": _unseeded(KNN),
+}
+NAMES = [*OURS, *RIVALS]
+
+
+def build(name, seed, parameters):
+    """Construct an unfitted detector.
+
+    Parameters
+    ----------
+    name : str
+        One of ``NAMES``.
+    seed : int
+        Random state, where the detector has one.
+    parameters : dict
+        Constructor arguments that differ from the defaults.
+
+    Returns
+    -------
+    pyod.models.base.BaseDetector
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    """
+    if name in OURS:
+        return OURS[name](random_state=seed, **parameters)
+    if name in RIVALS:
+        return RIVALS[name](seed, **parameters)
+    raise ValueError(f"unknown detector {name!r}; there are {', '.join(NAMES)}")
+
+
+def shape_for(name, X):
+    """Return rows as a detector takes them: rivals know tables only, so images come to them flattened."""
+    return X if name in OURS else X.reshape(len(X), -1)

@@ -1,0 +1,251 @@
+"""The PyOD side of every detector: validate, standardise, seed, train, score, threshold.
+
+This is the only file that knows PyOD. A subclass states its parameters and builds its :class:`~pyod_synth.core.Core`.
+"""
+
+import math
+from abc import abstractmethod
+from contextlib import contextmanager
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from pyod.models.base import BaseDetector
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from pyod_synth.preprocessing import Standardizer
+from pyod_synth.training import score, train
+
+# Optimiser steps of a default fit: small tables get many epochs and large ones few.
+_DEFAULT_STEPS = 600
+
+
+class DeepDetector(BaseDetector):
+    """Base class of the package's detectors.
+
+    It takes tables of shape (n, d) and images of shape (n, C, H, W), or the same images flattened to (n, C * H * W)
+    with ``image_shape``. Subclasses give :meth:`build_core` and a constructor that only stores.
+
+    Parameters
+    ----------
+    contamination : float in (0, 0.5] or PyThresh object, default=0.1
+        Expected share of anomalies in the training rows; sets ``threshold_`` and nothing else.
+    preprocessing : bool, default=True
+        Whether to standardise each feature of a table, or each channel of an image.
+    lr : float, default=1e-3
+        Initial learning rate; it decays to zero along a cosine.
+    epoch_num : int or None, default=None
+        Passes over the training rows. None takes as many as make 600 optimiser steps.
+    batch_size : int, default=256
+        Rows per optimiser step.
+    weight_decay : float, default=1e-4
+        AdamW's decoupled weight decay.
+    device : str, torch.device or None, default=None
+        Where to compute. None takes a CUDA device if there is one, else the CPU.
+    random_state : int, RandomState instance or None, default=42
+        Seed of initial weights, batches and noise. None draws a fresh one. Global generators are left alone.
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar on standard error.
+    image_shape : tuple (C, H, W) or None, default=None
+        Shape of the images in flattened rows; None takes 2-D input for a table.
+    """
+
+    _parameter_constraints = {
+        "contamination": [Interval(Real, 0, 0.5, closed="right"), HasMethods(["fit", "predict"])],
+        "preprocessing": ["boolean"],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "epoch_num": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "device": [str, torch.device, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "image_shape": [tuple, list, None],
+    }
+
+    def __init__(
+        self,
+        contamination=0.1,
+        preprocessing=True,
+        lr=1e-3,
+        epoch_num=None,
+        batch_size=256,
+        weight_decay=1e-4,
+        device=None,
+        random_state=42,
+        verbose=0,
+        image_shape=None,
+    ):
+        super().__init__(contamination=contamination)
+        self.preprocessing = preprocessing
+        self.lr = lr
+        self.epoch_num = epoch_num
+        self.batch_size = batch_size
+        self.weight_decay = weight_decay
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.image_shape = image_shape
+
+    @abstractmethod
+    def build_core(self, input_shape):
+        """Make the untrained networks.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            (d,) for tables, (C, H, W) for images.
+
+        Returns
+        -------
+        Core
+        """
+
+    def fit(self, X, y=None):
+        """Learn what is normal.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or (n, C, H, W)
+            Training rows, at least two; finite numbers.
+        y : Ignored
+            Present for scikit-learn's pipelines and searches, which hand labels to every ``fit``.
+
+        Returns
+        -------
+        self : DeepDetector
+
+        Raises
+        ------
+        ValueError
+            If a parameter or ``X`` is out of range; the message names it, what was got and what is allowed.
+        FloatingPointError
+            If training diverges.
+        """
+        self._validate_params()
+        if isinstance(self.contamination, Real) and not isinstance(self.contamination, (float, int)):
+            # PyOD tells shares from PyThresh objects by these two types.
+            raise TypeError(
+                f"contamination must be a Python float, got {self.contamination!r} of {type(self.contamination)}"
+            )
+        X = self._validate_rows(X, fitting=True)
+        standardizer = Standardizer(self.preprocessing).fit(X)
+        device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        x = torch.from_numpy(standardizer.transform(X)).to(device)
+        with seeded(self.random_state):
+            core = self.build_core(tuple(x.shape[1:])).to(device)
+            history = train(
+                core,
+                x,
+                None,
+                epoch_num=self.epoch_num or math.ceil(_DEFAULT_STEPS / math.ceil(len(x) / self.batch_size)),
+                batch_size=self.batch_size,
+                lr=self.lr,
+                weight_decay=self.weight_decay,
+                verbose=bool(self.verbose),
+            )
+        self.core_, self.standardizer_, self.device_, self.history_ = core, standardizer, device, history
+        self.decision_scores_ = self._score(x)
+        self._set_n_classes(None)  # PyOD derives the number of classes from y, where y of one class breaks it
+        self._process_decision_scores()
+        return self
+
+    def decision_function(self, X):
+        """Score rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or (n, C, H, W)
+            Rows shaped as in ``fit``; images may come flattened.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            Higher is more anomalous. A row's score does not depend on the rows around it.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``X`` holds NaN or infinity, or has another shape than the training rows.
+        """
+        return self._score(self._to_tensor(X))
+
+    def predict_proba(self, X, method="linear", return_confidence=False):
+        """Probability of being normal and of being an anomaly; see :meth:`pyod.models.base.BaseDetector.predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or (n, C, H, W)
+        method : {"linear", "unify"}, default="linear"
+        return_confidence : bool, default=False
+
+        Returns
+        -------
+        ndarray of shape (n, 2), float64
+            And the confidence, of shape (n,), if asked for.
+        """
+        # PyOD asks X for its shape, which a list does not have.
+        return super().predict_proba(X if hasattr(X, "shape") else np.asarray(X), method, return_confidence)
+
+    def _to_tensor(self, X):
+        """Validate and standardise rows for a fitted core: float32 of shape (n, *input_shape_), on its device."""
+        check_is_fitted(self)
+        X = self._validate_rows(X, fitting=False)
+        return torch.from_numpy(self.standardizer_.transform(X)).to(self.device_)
+
+    def _score(self, x):
+        return score(self.core_, x).double().cpu().numpy()
+
+    def _validate_rows(self, X, *, fitting):
+        """Check rows and shape them as (n, *input_shape_), setting the latter when fitting.
+
+        Images are validated flattened, so that ``n_features_in_`` is C * H * W however they come.
+        """
+        ndim = X.ndim if hasattr(X, "ndim") else np.ndim(X)
+        if ndim not in (2, 4):
+            reshape = " Reshape your data with X.reshape(-1, 1) or X.reshape(1, -1)." if ndim == 1 else ""
+            raise ValueError(f"X must have shape (n, features) or (n, channels, height, width), got {ndim}-D.{reshape}")
+        shape = self._image_shape() if fitting else self.input_shape_
+        if ndim == 4:
+            X = check_array(X, dtype=[np.float64, np.float32], allow_nd=True, estimator=self, input_name="X")
+            got = X.shape[1:]
+            if shape is not None and got != shape:
+                expected = "a table" if len(shape) == 1 else f"images of shape {shape}"
+                raise ValueError(f"X holds images of shape {got}, but {type(self).__name__} expects {expected}")
+            shape = got
+            X = X.reshape(len(X), -1)
+        X = validate_data(
+            self, X, reset=fitting, dtype=[np.float64, np.float32], ensure_min_samples=2 if fitting else 1
+        )
+        if shape is None:
+            shape = X.shape[1:]
+        elif X.shape[1] != math.prod(shape):
+            raise ValueError(f"X has {X.shape[1]} features, which image_shape={shape} cannot hold: {math.prod(shape)}")
+        if fitting:
+            self.input_shape_ = shape
+        return X.reshape(len(X), *shape)
+
+    def _image_shape(self):
+        """Return the parameter as a tuple, or None."""
+        if self.image_shape is None:
+            return None
+        shape = tuple(self.image_shape)
+        if len(shape) != 3 or not all(isinstance(size, Integral) and size > 0 for size in shape):
+            raise ValueError(f"image_shape must be three positive integers (C, H, W), got {self.image_shape!r}")
+        return shape
+
+
+@contextmanager
+def seeded(random_state):
+    """Seed torch within the block and leave every global generator as it was."""
+    if random_state is None:
+        seed = np.random.SeedSequence().entropy % 2**32
+    else:
+        seed = check_random_state(random_state).randint(2**31 - 1)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,89 @@
+"""The torch contract that every paper fulfils.
+
+A core is a :class:`torch.nn.Module` that holds all networks of one method. It knows tensors only: nothing of
+numpy, PyOD or optimisers. ``training.py`` drives it, ``base.py`` wraps it into a PyOD detector.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+
+class Player(NamedTuple):
+    """One optimiser's share of a core: who moves, to lower which loss, how fast.
+
+    Parameters
+    ----------
+    parameters : iterable of torch.nn.Parameter
+        The parameters that this player may change.
+    loss : callable (x, y) -> Tensor of shape ()
+        What the player minimises; called with a batch just as :meth:`Core.training_loss` is.
+    lr : float or None
+        Learning rate of this player; None takes the detector's ``lr``.
+    """
+
+    parameters: Iterable[nn.Parameter]
+    loss: Callable[[Tensor, Tensor | None], Tensor]
+    lr: float | None = None
+
+
+class Core(nn.Module, ABC):
+    """Networks, loss and score of one method.
+
+    A subclass gives :meth:`training_loss` and :meth:`anomaly_score`. State that scoring needs beside the weights
+    (running minima, quantiles, a centre) is registered as a buffer, so that it travels with the weights.
+
+    Subclasses must give every row a score that depends on that row alone, and must work for a batch of one.
+    """
+
+    @abstractmethod
+    def training_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Loss of one batch.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, *input_shape), float32
+            Standardised rows.
+        y : Tensor of shape (batch,), int64, or None
+            1 = known anomaly, 0 = normal or unlabelled; None when the detector does not use labels.
+
+        Returns
+        -------
+        Tensor of shape (), float32
+        """
+
+    @abstractmethod
+    def anomaly_score(self, x: Tensor) -> Tensor:
+        """Score rows; called in evaluation mode and without gradients.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, *input_shape), float32
+            Standardised rows.
+
+        Returns
+        -------
+        Tensor of shape (batch,), float32
+            Higher is more anomalous.
+        """
+
+    def calibrate(self, x: Tensor) -> None:
+        """Fix what scoring needs beside the weights; called once, after training, in evaluation mode.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, *input_shape), float32
+            All training rows. By default nothing is done with them.
+        """
+
+    def players(self) -> list[Player]:
+        """Who is optimised, in the order of their steps within a batch.
+
+        Returns
+        -------
+        list of Player
+            By default one: all parameters against :meth:`training_loss`. A method with opponents returns several.
+        """
+        return [Player(self.parameters(), self.training_loss)]

@@ -1,0 +1,71 @@
+"""Building blocks made from an input shape: (d,) for tables, (C, H, W) for images."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+
+def mlp(sizes: Sequence[int]) -> nn.Sequential:
+    """Fully connected layers with SiLU between them.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Units of each layer, input and output included; at least two.
+
+    Returns
+    -------
+    nn.Sequential
+        Maps (batch, sizes[0]) to (batch, sizes[-1]).
+    """
+    layers = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.SiLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def lenet(input_shape: Sequence[int], out_features: int) -> nn.Sequential:
+    """LeNet-type network of Deep SVDD for CIFAR-10: three 5x5 convolutions of 32, 64 and 128 filters, one hidden layer.
+
+    There is no batch normalisation: statistics of normal and of perturbed batches differ, which tells the two apart
+    for a reason that no single test row has.
+
+    Parameters
+    ----------
+    input_shape : sequence of int
+        (C, H, W), of any size.
+    out_features : int
+
+    Returns
+    -------
+    nn.Sequential
+        Maps (batch, C, H, W) to (batch, out_features).
+    """
+    channels, height, width = input_shape
+    layers = []
+    for filters in (32, 64, 128):
+        layers += [nn.Conv2d(channels, filters, 5, padding=2), nn.LeakyReLU(), nn.MaxPool2d(2, ceil_mode=True)]
+        channels, height, width = filters, math.ceil(height / 2), math.ceil(width / 2)
+    return nn.Sequential(
+        *layers, nn.Flatten(), nn.Linear(channels * height * width, 128), nn.LeakyReLU(), nn.Linear(128, out_features)
+    )
+
+
+class Flat(nn.Module):
+    """Apply a network on vectors to rows of any shape.
+
+    Parameters
+    ----------
+    net : nn.Module
+        Maps (batch, inputs) to (batch, outputs).
+    """
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, *shape) with prod(shape) = inputs to (batch, outputs)."""
+        return self.net(x.flatten(1))

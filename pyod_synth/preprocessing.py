@@ -1,0 +1,86 @@
+"""Standardising per feature (tables) or per channel (images)."""
+
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+
+# Standardised values are clipped here: float32 networks stay finite, and nothing real lies this many deviations out.
+_LIMIT = 1e6
+
+
+class Standardizer:
+    """Zero mean and unit variance, learned once and safe for any finite float64 input.
+
+    scikit-learn's :class:`~sklearn.preprocessing.StandardScaler` does the work; constant features are centred and
+    left unscaled by it. Before it, each feature is divided by the power of two above its largest magnitude where that
+    is large enough to overflow a variance. A small shift in a feature that was constant in training stays small.
+
+    Parameters
+    ----------
+    enabled : bool, default=True
+        If False, rows pass unchanged but for the conversion to float32.
+    """
+
+    def __init__(self, enabled=True):
+        self.enabled = enabled
+
+    def fit(self, X):
+        """Learn the mean and the deviation of each feature or channel.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d) or (n, C, H, W), float64
+            Finite values.
+
+        Returns
+        -------
+        Standardizer
+        """
+        if self.enabled:
+            columns = _as_columns(X)
+            magnitude = np.abs(columns).max(axis=0)
+            self._shrink = np.where(magnitude > 1e100, np.exp2(-np.ceil(np.log2(np.maximum(magnitude, 1.0)))), 1.0)
+            self._scaler = StandardScaler().fit(columns * self._shrink)
+        return self
+
+    def transform(self, X):
+        """Standardise rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d) or (n, C, H, W), float64
+
+        Returns
+        -------
+        ndarray of the same shape, float32
+            Clipped to +-1e6 deviations.
+        """
+        if self.enabled:
+            X = _from_columns(self._scaler.transform(_as_columns(X) * self._shrink), X.shape)
+        return np.clip(X, -_LIMIT, _LIMIT).astype(np.float32)
+
+    def inverse_transform(self, X):
+        """Return standardised rows to their original units.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d) or (n, C, H, W), float32
+
+        Returns
+        -------
+        ndarray of the same shape, float64
+        """
+        X = X.astype(np.float64)
+        if self.enabled:
+            X = _from_columns(self._scaler.inverse_transform(_as_columns(X)) / self._shrink, X.shape)
+        return X
+
+
+def _as_columns(X):
+    """Put features, or channels, in the columns of a matrix: (n, d) or (n * H * W, C)."""
+    return np.moveaxis(X, 1, -1).reshape(-1, X.shape[1])
+
+
+def _from_columns(columns, shape):
+    """Undo :func:`_as_columns`."""
+    n, channels, *spatial = shape
+    return np.moveaxis(columns.reshape(n, *spatial, channels), -1, 1)
