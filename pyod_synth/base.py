@@ -205,12 +205,13 @@ class DeepDetector(BaseDetector):
 
         Images are validated flattened, so that ``n_features_in_`` is C * H * W however they come.
         """
-        ndim = X.ndim if hasattr(X, "ndim") else np.ndim(X)
-        if ndim not in (2, 4):
-            reshape = " Reshape your data with X.reshape(-1, 1) or X.reshape(1, -1)." if ndim == 1 else ""
-            raise ValueError(f"X must have shape (n, features) or (n, channels, height, width), got {ndim}-D.{reshape}")
+        if not hasattr(X, "ndim"):
+            X = np.asarray(X)
+        if X.ndim not in (2, 4):
+            hint = " Reshape your data with X.reshape(-1, 1) or X.reshape(1, -1)." if X.ndim == 1 else ""
+            raise ValueError(f"X must have shape (n, features) or (n, channels, height, width), got {X.ndim}-D.{hint}")
         shape = self._image_shape() if fitting else self.input_shape_
-        if ndim == 4:
+        if X.ndim == 4:
             X = check_array(X, dtype=[np.float64, np.float32], allow_nd=True, estimator=self, input_name="X")
             got = X.shape[1:]
             if shape is not None and got != shape:

@@ -1,0 +1,289 @@
+"""PLAD's mathematics against numpy, and what follows from it."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from pyod_synth import PLAD
+from pyod_synth.models.plad import (
+    DeterministicPerturbator,
+    FreeCore,
+    RestoringCore,
+    VariationalPerturbator,
+    energy,
+    plad_loss,
+    restore,
+)
+from sklearn.metrics import roc_auc_score
+
+from tests.detectors import small
+
+
+def silu(x):
+    return x / (1 + np.exp(-x))
+
+
+def run_mlp(net, x):
+    """Two linear layers with SiLU between them, in float64."""
+    first, last = net[0], net[-1]
+    weights = [(layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy()) for layer in (first, last)]
+    return silu(x @ weights[0][0].T + weights[0][1]) @ weights[1][0].T + weights[1][1]
+
+
+@pytest.fixture
+def x():
+    return torch.randn(7, 4, generator=torch.Generator().manual_seed(0))
+
+
+def test_deterministic_perturbation(x):
+    perturbator = DeterministicPerturbator((4,), hidden_size=5, latent_size=3)
+    perturbed, size, divergence = perturbator(x)
+    rows = x.double().numpy()
+    output = run_mlp(perturbator.decoder, run_mlp(perturbator.encoder.net, rows))
+    alpha, beta = 1 + output[:, :4], output[:, 4:]
+    np.testing.assert_allclose(perturbed.detach(), rows * alpha + beta, atol=1e-5)
+    np.testing.assert_allclose(size.detach(), ((alpha - 1) ** 2).sum(1) + (beta**2).sum(1), atol=1e-5)
+    np.testing.assert_array_equal(divergence.detach(), 0)
+
+
+def test_variational_perturbation(x):
+    perturbator = VariationalPerturbator((4,), hidden_size=5, latent_size=3)
+    torch.manual_seed(1)
+    perturbed, size, divergence = perturbator(x)
+    torch.manual_seed(1)
+    noise = torch.randn(7, 3).double().numpy()
+    rows = x.double().numpy()
+    code = run_mlp(perturbator.encoder.net, rows)
+    mean, log_variance = code[:, :3], code[:, 3:]
+    output = run_mlp(perturbator.decoder, mean + np.exp(log_variance / 2) * noise)
+    alpha, beta = 1 + output[:, :4], output[:, 4:]
+    kl = np.sum(-0.5 * (1 + log_variance - mean**2 - np.exp(log_variance)), axis=1)
+    np.testing.assert_allclose(perturbed.detach(), rows * alpha + beta, atol=1e-5)
+    np.testing.assert_allclose(size.detach(), ((alpha - 1) ** 2).sum(1) + (beta**2).sum(1), atol=1e-5)
+    np.testing.assert_allclose(divergence.detach(), kl, atol=1e-5)
+
+
+def test_divergence_agrees_with_torch(x):
+    perturbator = VariationalPerturbator((4,), hidden_size=5, latent_size=3)
+    mean, log_variance = perturbator.encoder(x).chunk(2, dim=1)
+    expected = torch.distributions.kl_divergence(
+        torch.distributions.Normal(mean, torch.exp(log_variance / 2)), torch.distributions.Normal(0.0, 1.0)
+    ).sum(dim=1)
+    torch.testing.assert_close(perturbator(x)[2], expected)
+
+
+def test_loss_is_binary_cross_entropy_and_the_cost_of_perturbing():
+    normal, perturbed = np.array([-2.0, 0.5, 3.0]), np.array([1.0, -4.0, 0.0])
+    size, divergence, lam = np.array([0.1, 2.0, 0.0]), np.array([0.3, 0.0, 1.0]), 2.5
+    sigmoid_normal, sigmoid_perturbed = 1 / (1 + np.exp(-normal)), 1 / (1 + np.exp(-perturbed))
+    expected = np.mean(-np.log(1 - sigmoid_normal) - np.log(sigmoid_perturbed) + divergence + lam * size)
+    loss = plad_loss(*(torch.tensor(value) for value in (normal, perturbed, size, divergence)), lam)
+    assert loss.item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("perturbator", [DeterministicPerturbator, VariationalPerturbator])
+def test_loss_of_the_free_classifier(x, perturbator):
+    core = FreeCore((4,), perturbator((4,), 5, 3), hidden_size=6, lam=1.5)
+    torch.manual_seed(2)
+    loss = core.training_loss(x, None)
+    torch.manual_seed(2)
+    perturbed, size, divergence = (value.detach().double().numpy() for value in core.perturbator(x))
+    f = [core.anomaly_score(torch.as_tensor(rows).float()).detach().double().numpy() for rows in (x, perturbed)]
+    expected = np.log1p(np.exp(f[0])) + np.log1p(np.exp(-f[1])) + divergence + 1.5 * size
+    assert loss.item() == pytest.approx(expected.mean(), rel=1e-5)
+
+
+def test_restoring_is_a_kernel_mean(x):
+    memory = torch.randn(9, 4, generator=torch.Generator().manual_seed(1))
+    weight = torch.tensor([1.0, 0.5, 2.0, 0.1])
+    rows, remembered, w = x.double().numpy(), memory.double().numpy(), weight.double().numpy()
+    distance = (((rows[:, None] - remembered) * w) ** 2).sum(2)
+    kernel = np.exp(-distance / (2 * 0.7**2))
+    expected = kernel @ remembered / kernel.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(restore(x, memory, weight, 0.7), expected, atol=1e-5)
+
+
+def test_a_row_does_not_vouch_for_itself(x):
+    weight = torch.ones(4)
+    alone = torch.stack([restore(x[i : i + 1], torch.cat([x[:i], x[i + 1 :]]), weight, 0.5)[0] for i in range(len(x))])
+    torch.testing.assert_close(restore(x, x, weight, 0.5), alone)
+    itself = torch.eye(len(x), dtype=torch.bool)
+    torch.testing.assert_close(restore(x, x, weight, 0.5, excluded=itself), alone)
+    # a second copy may vouch: at a small scale it restores the row
+    torch.testing.assert_close(restore(x, torch.cat([x, x]), weight, 0.01), x)
+
+
+def test_energy():
+    residual, mean_square = np.array([[1.0, -2.0], [0.0, 30.0]]), np.array([0.5, 4.0])
+    expected = np.log(1 + residual**2 / mean_square).mean(axis=1)
+    np.testing.assert_allclose(energy(torch.tensor(residual), torch.tensor(mean_square)), expected)
+
+
+def numpy_score(core, rows):
+    """The score of the restoring classifier from its definition, row by row."""
+    memory, weight = core.memory.double().numpy(), core.log_weight.detach().double().exp().numpy()
+    scores = []
+    for row in rows:
+        logits = []
+        for index, scale in enumerate(core.scales):
+            distance = (((row - memory) * weight) ** 2).sum(1)
+            if math.isinf(scale):
+                restored = memory.mean(axis=0)
+            else:
+                if distance.min() < 1e-9:
+                    distance[distance.argmin()] = np.inf
+                kernel = np.exp(-(distance - distance.min()) / (2 * scale**2))
+                restored = kernel @ memory / kernel.sum()
+            size = np.mean(np.log(1 + (row - restored) ** 2 / core.mean_square[index].double().numpy()))
+            slope, intercept = core.log_slope[index].exp().item(), core.intercept[index].item()
+            logits.append(slope * np.log(size + 1e-6) + intercept)
+        scores.append(max(logits))
+    return np.array(scores)
+
+
+def test_score_of_the_restoring_classifier(table):
+    clf = small(PLAD, epoch_num=20).fit(table)
+    new = table[:20] + np.random.default_rng(1).normal(size=(20, 3)) * table.std(axis=0)
+    rows = np.concatenate([table[:20], new])
+    expected = numpy_score(clf.core_, clf.standardizer_.transform(rows).astype(np.float64))
+    np.testing.assert_allclose(clf.decision_function(rows), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_loss_of_the_restoring_classifier(x):
+    core = RestoringCore((4,), DeterministicPerturbator((4,), 5, 3), 1.5, 2.0, (0.6,), 10, 0.0)
+    with torch.no_grad():
+        core.log_weight += torch.tensor([0.1, -0.2, 0.3, 0.0])
+        core.log_slope += 0.4
+        core.intercept += 0.2
+    torch.manual_seed(3)
+    loss = core.training_loss(x)
+    torch.manual_seed(3)
+    torch.randint(1, ())
+    noise = torch.randn(7, 4).double().numpy()
+    rows, weight = x.double().numpy(), core.log_weight.detach().double().exp().numpy()
+    perturbed, size, _ = (value.detach().double().numpy() for value in core.perturbator(x))
+
+    def restored(queries):
+        distance = (((queries[:, None] - rows) * weight) ** 2).sum(2)
+        np.fill_diagonal(distance, np.inf)
+        kernel = np.exp(-distance / (2 * 0.6**2))
+        return kernel @ rows / kernel.sum(axis=1, keepdims=True)
+
+    mean_square = ((rows - restored(rows)) ** 2).mean(axis=0)
+
+    def log_energy(residual):
+        return np.log(np.log(1 + residual**2 / mean_square).mean(axis=1))
+
+    def logit(residual):
+        return np.exp(0.4) * log_energy(residual) + 0.2
+
+    normal, anomalous = logit(rows - restored(rows)), logit(perturbed - restored(perturbed))
+    classification = np.log1p(np.exp(normal)) + np.log1p(np.exp(-anomalous)) + 1.5 * size
+    restoring = log_energy(rows - restored(rows + 0.6 * noise)) + log_energy(rows - restored(perturbed))
+    assert loss.item() == pytest.approx(np.mean(classification + 2.0 * restoring), rel=1e-3)
+
+
+def test_calibration(table):
+    core = small(PLAD, trim=0.1, epoch_num=5).fit(table).core_
+    assert len(core.memory) == 135
+    for index in range(len(core.scales)):
+        logits = core.logit(core.memory, index)
+        assert logits.median().item() == pytest.approx(0, abs=1e-3)
+        assert (logits - logits.median()).abs().median().item() == pytest.approx(1, abs=0.05)
+        residual = core.residual(core.memory, index)
+        torch.testing.assert_close(core.mean_square[index], residual.square().mean(dim=0), atol=1e-4, rtol=1e-3)
+
+
+def test_memory_leaves_out_what_lies_farthest(table):
+    X = np.concatenate([table, table[:5] + 50 * table.std(axis=0)])
+    clf = small(PLAD, trim=0.04).fit(X)
+    assert len(clf.core_.memory) == 149
+    far = torch.tensor(clf.standardizer_.transform(X[-5:]))
+    assert torch.cdist(far, clf.core_.memory).min() > 1
+    assert len(small(PLAD, trim=0.0, memory_size=40).fit(X).core_.memory) == 40
+
+
+@pytest.mark.parametrize("perturbator", ["vae", "deterministic"])
+def test_score_grows_with_distance(table, perturbator):
+    clf = small(PLAD, perturbator=perturbator, epoch_num=10).fit(table)
+    direction = np.random.default_rng(0).normal(size=3) * table.std(axis=0)
+    along = table.mean(axis=0) + np.geomspace(4, 1e4, 30)[:, None] * direction
+    assert (np.diff(clf.decision_function(along)) > 0).all()
+
+
+@pytest.mark.parametrize("classifier", ["restoring", "free"])
+@pytest.mark.parametrize("perturbator", ["vae", "deterministic"])
+@pytest.mark.parametrize("kind", ["table", "images"])
+def test_every_form_trains_and_perturbs(request, classifier, perturbator, kind):
+    X = request.getfixturevalue(kind)
+    clf = small(PLAD, classifier=classifier, perturbator=perturbator, epoch_num=30).fit(X)
+    assert np.mean(clf.history_[-5:]) < np.mean(clf.history_[:5])
+    assert np.isfinite(clf.decision_scores_).all()
+    np.testing.assert_array_equal(clf.decision_function(X[5:6]), clf.decision_scores_[5:6])
+    perturbed = clf.perturb(X)
+    assert perturbed.shape == X.shape
+    # near the rows, in their own units, yet not the rows themselves
+    spread = X.std(axis=(0, *range(2, X.ndim)), keepdims=True)
+    shift = np.abs(perturbed - X) / spread
+    assert 1e-4 < shift.mean() < 2
+    np.testing.assert_array_equal(clf.perturb(X), perturbed)
+
+
+def test_perturbed_rows_are_those_of_the_core(table):
+    clf = small(PLAD, perturbator="deterministic").fit(table)
+    x = torch.tensor(clf.standardizer_.transform(table))
+    with torch.no_grad():
+        perturbed = clf.core_.perturbator(x)[0].double().numpy()
+    np.testing.assert_allclose(clf.perturb(table), perturbed * table.std(axis=0) + table.mean(axis=0), rtol=1e-5)
+
+
+def test_perturb_takes_flattened_images_and_leaves_generators_alone(images):
+    clf = small(PLAD).fit(images)
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    flat = clf.perturb(images.reshape(60, -1))
+    assert torch.rand(1) == expected
+    np.testing.assert_array_equal(flat, clf.perturb(images).reshape(60, -1))
+
+
+def test_a_heavier_lam_perturbs_less(table):
+    light, heavy = (
+        small(PLAD, classifier="free", perturbator="deterministic", lam=lam, epoch_num=100, lr=1e-2).fit(table)
+        for lam in (0.01, 10.0)
+    )
+    assert np.abs(heavy.perturb(table) - table).mean() < 0.5 * np.abs(light.perturb(table) - table).mean()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("perturbator", "gan"),
+        ("classifier", "svm"),
+        ("lam", -1.0),
+        ("hidden_size", 0),
+        ("latent_size", 0),
+        ("restoring_weight", -0.1),
+        ("scales", ()),
+        ("scales", (0.4, 0.0)),
+        ("scales", (math.inf,)),
+        ("scales", 0.4),
+        ("memory_size", 0),
+        ("trim", 1.0),
+    ],
+)
+def test_parameters_out_of_range(table, name, value):
+    with pytest.raises(ValueError, match=name):
+        small(PLAD, **{name: value}).fit(table)
+
+
+@pytest.mark.needs_data
+@pytest.mark.parametrize(("name", "least"), [("6_cardio", 0.93), ("38_thyroid", 0.97), ("42_WBC", 0.97)])
+def test_real_tables(data_folder, name, least):
+    with np.load(data_folder / "adbench" / "Classical" / f"{name}.npz") as arrays:
+        X, y = arrays["X"], arrays["y"].ravel()
+    normal = np.random.default_rng(0).permutation(np.flatnonzero(y == 0))
+    train, test = normal[: len(normal) // 2], np.r_[normal[len(normal) // 2 :], np.flatnonzero(y == 1)]
+    scores = PLAD(random_state=0).fit(X[train]).decision_function(X[test])
+    assert roc_auc_score(y[test], scores) > least
