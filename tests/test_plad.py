@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
+
 from pyod_synth import PLAD
 from pyod_synth.models.plad import (
     DeterministicPerturbator,
@@ -15,8 +17,6 @@ from pyod_synth.models.plad import (
     plad_loss,
     restore,
 )
-from sklearn.metrics import roc_auc_score
-
 from tests.detectors import small
 
 
@@ -27,7 +27,9 @@ def silu(x):
 def run_mlp(net, x):
     """Two linear layers with SiLU between them, in float64."""
     first, last = net[0], net[-1]
-    weights = [(layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy()) for layer in (first, last)]
+    weights = [
+        (layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy()) for layer in (first, last)
+    ]
     return silu(x @ weights[0][0].T + weights[0][1]) @ weights[1][0].T + weights[1][1]
 
 

@@ -1,0 +1,115 @@
+"""The training loop and block-wise scoring, on cores small enough to follow by hand."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pyod_synth.core import Core, Player
+from pyod_synth.training import score, train
+
+
+class Mean(Core):
+    """Learns the mean of the rows; remembers what it was given."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.centre = nn.Parameter(torch.zeros(size))
+        self.batches, self.labels, self.calibrated = [], [], None
+
+    def training_loss(self, x, y):
+        assert self.training
+        self.batches.append(len(x))
+        self.labels.append(y)
+        return (x - self.centre).square().mean()
+
+    def anomaly_score(self, x):
+        assert not self.training
+        assert not torch.is_grad_enabled()
+        return (x - self.centre).square().flatten(1).sum(dim=1)
+
+    def calibrate(self, x):
+        assert not self.training
+        self.calibrated = x
+
+
+class Duel(Core):
+    """Two players with losses of their own: one follows the rows, the other follows the first."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
+        self.moves = []
+
+    def players(self):
+        return [Player([self.first], self.first_loss, lr=0.1), Player([self.second], self.second_loss)]
+
+    def first_loss(self, x, y):
+        self.moves.append("first")
+        return (x.mean() - self.first).square().sum()
+
+    def second_loss(self, x, y):
+        self.moves.append("second")
+        return (self.first - self.second).square().sum()
+
+    def training_loss(self, x, y):
+        raise AssertionError("players replace it")
+
+    def anomaly_score(self, x):
+        return x.flatten(1).sum(dim=1) * self.second
+
+
+OPTIONS = {"epoch_num": 3, "batch_size": 4, "lr": 0.01, "weight_decay": 0.0}
+
+
+def test_every_row_once_in_even_batches():
+    core, x = Mean(2), torch.randn(10, 2)
+    history = train(core, x, None, **OPTIONS)
+    assert core.batches == [4, 3, 3] * 3
+    assert core.labels == [None] * 9
+    assert len(history) == 3
+    assert core.calibrated is x
+    assert not core.training
+
+
+def test_labels_go_with_their_rows():
+    core = Mean(1)
+    x = torch.arange(10.0)[:, None]
+    rows = []
+    core.training_loss = lambda x, y: rows.append((x[:, 0].int(), y)) or (x - core.centre).square().mean()
+    train(core, x, torch.arange(10), **OPTIONS)
+    for got, labels in rows:
+        assert torch.equal(got, labels.int())
+    assert sorted(torch.cat([labels for _, labels in rows[:3]]).tolist()) == list(range(10))
+
+
+def test_loss_falls_to_the_minimum():
+    x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0)) + torch.tensor([1.0, -2.0, 0.5])
+    core = Mean(3)
+    history = train(core, x, None, epoch_num=200, batch_size=64, lr=0.1, weight_decay=0.0)
+    torch.testing.assert_close(core.centre.data, x.mean(dim=0), atol=1e-2, rtol=0)
+    assert history[-1] == pytest.approx(x.var(dim=0, unbiased=False).mean().item(), rel=1e-2)
+
+
+def test_players_move_in_turn_and_only_their_own_parameters():
+    core = Duel()
+    train(core, torch.ones(8, 1), None, **OPTIONS)
+    assert core.moves == ["first", "second"] * 6
+    # the first moves ten times as fast, since it states its own learning rate
+    assert core.first.item() > 3 * core.second.item() > 0
+
+
+def test_divergence_is_an_error():
+    core = Mean(2)
+    core.training_loss = lambda x, y: core.centre.sum() * torch.nan
+    with pytest.raises(FloatingPointError, match="loss of Mean is nan in epoch 1"):
+        train(core, torch.randn(4, 2), None, **OPTIONS)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 5, 4)])
+@pytest.mark.parametrize("n", [1, 7, 40_000])
+def test_score_joins_blocks(shape, n):
+    core = Mean(shape).eval()
+    x = torch.randn(min(n, 300) if len(shape) == 3 else n, *shape)
+    expected = x.double().square().flatten(1).sum(dim=1)
+    np.testing.assert_allclose(score(core, x), expected, rtol=1e-5)
