@@ -13,7 +13,7 @@ from pyod_synth.models.plad import (
     FreeCore,
     RestoringCore,
     VariationalPerturbator,
-    energy,
+    log_energy,
     plad_loss,
     restore,
 )
@@ -96,105 +96,96 @@ def test_loss_of_the_free_classifier(x, perturbator):
     assert loss.item() == pytest.approx(expected.mean(), rel=1e-5)
 
 
+def kernel_means(queries, memory, weight, scale, excluded=None):
+    """h_s from its definition, in numpy."""
+    distance = (((queries[:, None] - memory) * weight) ** 2).sum(axis=2)
+    if excluded is not None:
+        distance[excluded] = np.inf
+    kernel = np.exp(-(distance - distance.min(axis=1, keepdims=True)) / (2 * scale**2))
+    return kernel @ memory / kernel.sum(axis=1, keepdims=True)
+
+
+def numpy_log_energy(residual, mean_square):
+    return np.log(np.log(1 + residual**2 / mean_square).mean(axis=1) + 1e-6)
+
+
 def test_restoring_is_a_kernel_mean(x):
     memory = torch.randn(9, 4, generator=torch.Generator().manual_seed(1))
     weight = torch.tensor([1.0, 0.5, 2.0, 0.1])
     rows, remembered, w = x.double().numpy(), memory.double().numpy(), weight.double().numpy()
-    distance = (((rows[:, None] - remembered) * w) ** 2).sum(2)
-    kernel = np.exp(-distance / (2 * 0.7**2))
-    expected = kernel @ remembered / kernel.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(restore(x, memory, weight, 0.7), expected, atol=1e-5)
+    near, far, mean = restore(x, memory, weight, (0.3, 0.7, math.inf))
+    np.testing.assert_allclose(near, kernel_means(rows, remembered, w, 0.3), atol=1e-5)
+    np.testing.assert_allclose(far, kernel_means(rows, remembered, w, 0.7), atol=1e-5)
+    np.testing.assert_allclose(mean, np.tile(remembered.mean(axis=0), (7, 1)), atol=1e-6)
 
 
 def test_a_row_does_not_vouch_for_itself(x):
     weight = torch.ones(4)
-    alone = torch.stack([restore(x[i : i + 1], torch.cat([x[:i], x[i + 1 :]]), weight, 0.5)[0] for i in range(len(x))])
-    torch.testing.assert_close(restore(x, x, weight, 0.5), alone)
+    alone = torch.cat(
+        [restore(x[i : i + 1], torch.cat([x[:i], x[i + 1 :]]), weight, (0.5,)) for i in range(len(x))], dim=1
+    )
+    torch.testing.assert_close(restore(x, x, weight, (0.5,)), alone)
     itself = torch.eye(len(x), dtype=torch.bool)
-    torch.testing.assert_close(restore(x, x, weight, 0.5, excluded=itself), alone)
+    torch.testing.assert_close(restore(x, x, weight, (0.5,), excluded=itself), alone)
     # a second copy may vouch: at a small scale it restores the row
-    torch.testing.assert_close(restore(x, torch.cat([x, x]), weight, 0.01), x)
+    torch.testing.assert_close(restore(x, torch.cat([x, x]), weight, (0.01,))[0], x)
 
 
-def test_energy():
+def test_log_energy():
     residual, mean_square = np.array([[1.0, -2.0], [0.0, 30.0]]), np.array([0.5, 4.0])
-    expected = np.log(1 + residual**2 / mean_square).mean(axis=1)
-    np.testing.assert_allclose(energy(torch.tensor(residual), torch.tensor(mean_square)), expected)
-
-
-def numpy_score(core, rows):
-    """The score of the restoring classifier from its definition, row by row."""
-    memory, weight = core.memory.double().numpy(), core.log_weight.detach().double().exp().numpy()
-    scores = []
-    for row in rows:
-        logits = []
-        for index, scale in enumerate(core.scales):
-            distance = (((row - memory) * weight) ** 2).sum(1)
-            if math.isinf(scale):
-                restored = memory.mean(axis=0)
-            else:
-                if distance.min() < 1e-9:
-                    distance[distance.argmin()] = np.inf
-                kernel = np.exp(-(distance - distance.min()) / (2 * scale**2))
-                restored = kernel @ memory / kernel.sum()
-            size = np.mean(np.log(1 + (row - restored) ** 2 / core.mean_square[index].double().numpy()))
-            slope, intercept = core.log_slope[index].exp().item(), core.intercept[index].item()
-            logits.append(slope * np.log(size + 1e-6) + intercept)
-        scores.append(max(logits))
-    return np.array(scores)
+    expected = numpy_log_energy(residual, mean_square)
+    np.testing.assert_allclose(log_energy(torch.tensor(residual), torch.tensor(mean_square)), expected)
 
 
 def test_score_of_the_restoring_classifier(table):
     clf = small(PLAD, epoch_num=20).fit(table)
+    core = clf.core_
     new = table[:20] + np.random.default_rng(1).normal(size=(20, 3)) * table.std(axis=0)
-    rows = np.concatenate([table[:20], new])
-    expected = numpy_score(clf.core_, clf.standardizer_.transform(rows).astype(np.float64))
-    np.testing.assert_allclose(clf.decision_function(rows), expected, rtol=1e-3, atol=1e-3)
+    rows = clf.standardizer_.transform(np.concatenate([table[:20], new])).astype(np.float64)
+    memory, weight = core.memory.double().numpy(), core.log_weight.detach().double().exp().numpy()
+    itself = ((rows[:, None] - memory) ** 2).sum(axis=2) < 1e-12
+    assert 15 < itself.sum() <= 20
+    logits = []
+    for index, scale in enumerate((0.4, 1.6, math.inf)):
+        mean = np.tile(memory.mean(axis=0), (len(rows), 1))
+        restored = mean if math.isinf(scale) else kernel_means(rows, memory, weight, scale, itself)
+        energy = numpy_log_energy(rows - restored, core.mean_square[index].double().numpy())
+        logits.append(core.log_slope[index].exp().item() * energy + core.intercept[index].item())
+    scores = clf.decision_function(np.concatenate([table[:20], new]))
+    np.testing.assert_allclose(scores, np.max(logits, axis=0), rtol=1e-3, atol=1e-3)
 
 
 def test_loss_of_the_restoring_classifier(x):
-    core = RestoringCore((4,), DeterministicPerturbator((4,), 5, 3), 1.5, 2.0, (0.6,), 10, 0.0)
+    core = RestoringCore((4,), DeterministicPerturbator((4,), 5, 3), 1.5, (0.6,), memory_size=10, trim=0.0)
     with torch.no_grad():
         core.log_weight += torch.tensor([0.1, -0.2, 0.3, 0.0])
-        core.log_slope += 0.4
-        core.intercept += 0.2
-    torch.manual_seed(3)
-    loss = core.training_loss(x)
-    torch.manual_seed(3)
-    torch.randint(1, ())
-    noise = torch.randn(7, 4).double().numpy()
+        core.log_slope += torch.tensor([[0.4], [-0.1]])
+        core.intercept += torch.tensor([[0.2], [0.5]])
     rows, weight = x.double().numpy(), core.log_weight.detach().double().exp().numpy()
     perturbed, size, _ = (value.detach().double().numpy() for value in core.perturbator(x))
-
-    def restored(queries):
-        distance = (((queries[:, None] - rows) * weight) ** 2).sum(2)
-        np.fill_diagonal(distance, np.inf)
-        kernel = np.exp(-distance / (2 * 0.6**2))
-        return kernel @ rows / kernel.sum(axis=1, keepdims=True)
-
-    mean_square = ((rows - restored(rows)) ** 2).mean(axis=0)
-
-    def log_energy(residual):
-        return np.log(np.log(1 + residual**2 / mean_square).mean(axis=1))
-
-    def logit(residual):
-        return np.exp(0.4) * log_energy(residual) + 0.2
-
-    normal, anomalous = logit(rows - restored(rows)), logit(perturbed - restored(perturbed))
-    classification = np.log1p(np.exp(normal)) + np.log1p(np.exp(-anomalous)) + 1.5 * size
-    restoring = log_energy(rows - restored(rows + 0.6 * noise)) + log_energy(rows - restored(perturbed))
-    assert loss.item() == pytest.approx(np.mean(classification + 2.0 * restoring), rel=1e-3)
+    itself = np.eye(7, dtype=bool)
+    near = [queries - kernel_means(queries, rows, weight, 0.6, itself) for queries in (rows, perturbed)]
+    whole = [queries - rows.mean(axis=0) for queries in (rows, perturbed)]
+    normal, anomalous = (
+        np.maximum(
+            np.exp(0.4) * numpy_log_energy(near[i], (near[0] ** 2).mean(axis=0)) + 0.2,
+            np.exp(-0.1) * numpy_log_energy(whole[i], (whole[0] ** 2).mean(axis=0)) + 0.5,
+        )
+        for i in (0, 1)
+    )
+    expected = np.mean(np.log1p(np.exp(normal)) + np.log1p(np.exp(-anomalous)) + 1.5 * size)
+    assert core.training_loss(x).item() == pytest.approx(expected, rel=1e-3)
 
 
 def test_calibration(table):
     core = small(PLAD, trim=0.1, epoch_num=5).fit(table).core_
     assert len(core.memory) == 135
-    for index in range(len(core.scales)):
-        logits = core.logit(core.memory, index)
-        assert logits.median().item() == pytest.approx(0, abs=1e-3)
-        assert (logits - logits.median()).abs().median().item() == pytest.approx(1, abs=0.05)
-        residual = core.residual(core.memory, index)
-        torch.testing.assert_close(core.mean_square[index], residual.square().mean(dim=0), atol=1e-4, rtol=1e-3)
+    residual = core.residual(core.memory)
+    torch.testing.assert_close(core.mean_square[:, 0], residual.square().mean(dim=1), atol=1e-4, rtol=1e-3)
+    logits = core.logits(log_energy(residual, core.mean_square))
+    median = logits.median(dim=1, keepdim=True).values
+    torch.testing.assert_close(median, torch.zeros(3, 1), atol=1e-3, rtol=0)
+    torch.testing.assert_close((logits - median).abs().median(dim=1).values, torch.ones(3), atol=0.05, rtol=0)
 
 
 def test_memory_leaves_out_what_lies_farthest(table):
@@ -266,7 +257,6 @@ def test_a_heavier_lam_perturbs_less(table):
         ("lam", -1.0),
         ("hidden_size", 0),
         ("latent_size", 0),
-        ("restoring_weight", -0.1),
         ("scales", ()),
         ("scales", (0.4, 0.0)),
         ("scales", (math.inf,)),

@@ -22,25 +22,23 @@ training rows p_j, at several scales s, with a learned weight w for each feature
 
     h_s(x) = sum_j softmax_j(-|w * (x - p_j)|^2 / (2 s^2)) p_j,
 
-and its logit at each scale is affine in the log energy of what could not be restored,
+and its logit is the largest over the scales of one that is affine in the log energy of what could not be restored,
 
-    E_s(x) = mean_k log(1 + (x - h_s(x))_k^2 / m_sk),    f_s(x) = a_s log E_s(x) + b_s,
+    E_s(x) = mean_k log(1 + (x - h_s(x))_k^2 / m_sk),    f(x) = max_s (a_s log E_s(x) + b_s),
 
 with m_sk the mean square of the k-th residual over training rows. The logarithm inside bounds what one feature may
-claim. Small scales ask whether x resembles some training rows, the infinite scale, where h is their mean, whether it
-lies within the whole.
+claim. Small scales ask whether x resembles some training rows; the infinite scale, where h is their mean, asks whether
+it lies within the whole; being odd at one scale is enough. The weights w, and a and b, are learned with Eq. 3 or 5.
 
 Deviations from the paper, with ``classifier="restoring"``
 ----------------------------------------------------------
-- To Eq. 3 or 5, weighted with ``restoring_weight``, comes restoring: h_s should give x back from x + s * noise and
-  from x~. Restoring carries most of the quality on tables.
-- In training, the other rows of the batch are the remembered ones, and each row meets one finite scale at random.
-- After training, a_s and b_s are set so that f_s has median 0 and median absolute deviation 1 over training rows. The
-  score is the largest f_s: being odd at one scale is enough.
-- The memory leaves out the ``trim`` share of training rows with the largest energy at the infinite scale, so that a few
-  anomalies among the training rows do not vouch for their like.
-- A row never vouches for itself: if it coincides with a remembered row, that row is left out of its mean. Training
-  rows are thus scored as new ones are.
+- While learning, the other rows of the batch are the remembered ones.
+- After training, the memory is filled with training rows, and a_s and b_s are set so that each scale's logit has median
+  0 and median absolute deviation 1 over them: perturbations near the data would teach f to look near the data only.
+- The memory leaves out the ``trim`` share of rows with the largest energy at the infinite scale: anomalies among the
+  training rows should not vouch for their like.
+- A row never vouches for itself: if it coincides with a remembered row, its kernel leaves that row out. Training rows
+  are thus scored as new ones are.
 
 The paper's appendix with the sizes of its networks is not public; ours are parameters.
 """
@@ -174,7 +172,7 @@ def plad_loss(normal_logit, perturbed_logit, size, divergence, lam):
     return (softplus(normal_logit) + softplus(-perturbed_logit) + divergence + lam * size).mean()
 
 
-def restore(x, memory, weight, scale, excluded=None):
+def restore(x, memory, weight, scales, excluded=None):
     """Restore rows as means of remembered rows, weighted by a Gaussian kernel of their distance.
 
     Parameters
@@ -184,15 +182,15 @@ def restore(x, memory, weight, scale, excluded=None):
     memory : Tensor of shape (rows, size)
     weight : Tensor of shape (size,)
         Weight of each feature in the distance.
-    scale : float
-        Width of the kernel.
+    scales : sequence of float
+        Widths of the kernel; the plain mean of the memory for an infinite one.
     excluded : Tensor of shape (batch, rows), bool, or None
-        Remembered rows that are closed to a row. By default one for each row that coincides with a remembered row, up
-        to rounding: the nearest.
+        Remembered rows that the kernel of a row leaves out. By default, for a row that coincides with a remembered row
+        up to rounding, that one row.
 
     Returns
     -------
-    Tensor of shape (batch, size)
+    Tensor of shape (scales, batch, size)
     """
     weighted, keys = x * weight, memory * weight
     squares, key_squares = weighted.square().sum(dim=1, keepdim=True), keys.square().sum(dim=1)
@@ -203,29 +201,36 @@ def restore(x, memory, weight, scale, excluded=None):
         distance = distance.scatter(1, index, torch.where(coincides, _FAR, nearest))
     else:
         distance = distance.masked_fill(excluded, _FAR)
-    return torch.softmax(distance / (-2 * scale**2), dim=1) @ memory
+    return torch.stack(
+        [
+            memory.mean(dim=0).expand_as(x)
+            if math.isinf(scale)
+            else torch.softmax(distance / (-2 * scale**2), dim=1) @ memory
+            for scale in scales
+        ]
+    )
 
 
-def energy(residual, mean_square):
+def log_energy(residual, mean_square):
     """Size of residuals, in which one feature counts by its logarithm only.
 
     Parameters
     ----------
-    residual : Tensor of shape (batch, size)
-    mean_square : Tensor of shape (size,)
-        Usual square of each feature's residual, from :func:`mean_square_of`.
+    residual : Tensor of shape (..., batch, size)
+    mean_square : Tensor of shape (..., 1, size)
+        Usual square of each feature's residual, from :func:`usual_square`.
 
     Returns
     -------
-    Tensor of shape (batch,)
-        E of the module's text.
+    Tensor of shape (..., batch)
+        log E of the module's text.
     """
-    return torch.log1p(residual.square() / mean_square).mean(dim=1)
+    return torch.log(torch.log1p(residual.square() / mean_square).mean(dim=-1) + _TINY)
 
 
-def mean_square_of(residual):
-    """Mean square of each feature's residual: shape (batch, size) to (size,), never zero."""
-    return residual.square().mean(dim=0) + _TINY
+def usual_square(residual):
+    """Mean square of each feature's residual, never zero: (..., batch, size) to (..., 1, size)."""
+    return residual.square().mean(dim=-2, keepdim=True) + _TINY
 
 
 class FreeCore(Core):
@@ -269,8 +274,6 @@ class RestoringCore(Core):
         (d,) or (C, H, W).
     perturbator : Perturbator
     lam : float
-    restoring_weight : float
-        Weight of restoring beside Eq. 3 or 5.
     scales : sequence of float
         Finite scales, to which the infinite one is added.
     memory_size : int
@@ -279,90 +282,59 @@ class RestoringCore(Core):
         Share of rows not to remember.
     """
 
-    def __init__(self, input_shape, perturbator, lam, restoring_weight, scales, memory_size, trim):
+    def __init__(self, input_shape, perturbator, lam, scales, memory_size, trim):
         super().__init__()
         size = math.prod(input_shape)
         self.perturbator = perturbator
         self.lam = lam
-        self.restoring_weight = restoring_weight
         self.memory_size = memory_size
         self.trim = trim
         self.scales = (*scales, math.inf)
         self.log_weight = nn.Parameter(torch.zeros(size))
-        self.log_slope = nn.Parameter(torch.zeros(len(self.scales)))
-        self.intercept = nn.Parameter(torch.zeros(len(self.scales)))
+        self.log_slope = nn.Parameter(torch.zeros(len(self.scales), 1))
+        self.intercept = nn.Parameter(torch.zeros(len(self.scales), 1))
         self.register_buffer("memory", torch.zeros(1, size))
-        self.register_buffer("mean_square", torch.ones(len(self.scales), size))
+        self.register_buffer("mean_square", torch.ones(len(self.scales), 1, size))
 
     def training_loss(self, x, y=None):
-        """Restoring from noise and from the perturbator's rows, and Eq. 3 or 5, at a finite scale drawn for the batch.
-
-        The rows of the batch serve as memory; none of them for itself.
-        """
-        index = int(torch.randint(len(self.scales) - 1, ()))
-        scale = self.scales[index]
+        """Eq. 3 or 5. The rows of the batch serve as memory, none of them for itself."""
         perturbed, size, divergence = self.perturbator(x)
         x, perturbed = x.flatten(1), perturbed.flatten(1)
-        noisy = x + scale * torch.randn_like(x)
         itself = torch.eye(len(x), dtype=torch.bool, device=x.device)
-
-        def restored(rows):
-            return restore(rows, x, self.log_weight.exp(), scale, itself)
-
-        residual = x - restored(x)
-        mean_square = mean_square_of(residual.detach())
-
-        def log_energy(residual):
-            return torch.log(energy(residual, mean_square) + _TINY)
-
-        def logit(residual):
-            return self.log_slope[index].exp() * log_energy(residual) + self.intercept[index]
-
-        restoring = log_energy(x - restored(noisy)) + log_energy(x - restored(perturbed.detach()))
-        classification = plad_loss(logit(residual), logit(perturbed - restored(perturbed)), size, divergence, self.lam)
-        return self.restoring_weight * restoring.mean() + classification
+        residual, perturbed_residual = (
+            rows - restore(rows, x, self.log_weight.exp(), self.scales, itself) for rows in (x, perturbed)
+        )
+        mean_square = usual_square(residual.detach())
+        normal_logit = self.logits(log_energy(residual, mean_square)).amax(dim=0)
+        perturbed_logit = self.logits(log_energy(perturbed_residual, mean_square)).amax(dim=0)
+        return plad_loss(normal_logit, perturbed_logit, size, divergence, self.lam)
 
     @torch.no_grad()
     def calibrate(self, x):
         """Remember training rows and learn what energies are usual at each scale."""
         rows = x[torch.randperm(len(x), device=x.device)[: self.memory_size]].flatten(1)
         residual = rows - rows.mean(dim=0)
-        order = energy(residual, mean_square_of(residual)).argsort()
+        order = log_energy(residual, usual_square(residual)).argsort()
         self.memory = rows[order[: len(rows) - int(self.trim * len(rows))]]
-        for index in range(len(self.scales)):
-            residual = torch.cat([self.residual(part, index) for part in self.memory.split(_BLOCK)])
-            self.mean_square[index] = mean_square_of(residual)
-            log_energy = torch.log(energy(residual, self.mean_square[index]) + _TINY)
-            median = log_energy.median()
-            deviation = (log_energy - median).abs().median() + _LEAST_DEVIATION
-            self.log_slope[index] = -torch.log(deviation)
-            self.intercept[index] = -median / deviation
+        residual = torch.cat([self.residual(part) for part in self.memory.split(_BLOCK)], dim=1)
+        self.mean_square = usual_square(residual)
+        energies = log_energy(residual, self.mean_square)
+        median = energies.median(dim=1, keepdim=True).values
+        deviation = (energies - median).abs().median(dim=1, keepdim=True).values + _LEAST_DEVIATION
+        self.log_slope.copy_(-torch.log(deviation))
+        self.intercept.copy_(-median / deviation)
 
     def anomaly_score(self, x):
         """Largest logit over the scales."""
-        return torch.stack([self.logit(x.flatten(1), index) for index in range(len(self.scales))]).amax(dim=0)
+        return self.logits(log_energy(self.residual(x.flatten(1)), self.mean_square)).amax(dim=0)
 
-    def logit(self, x: Tensor, index: int) -> Tensor:
-        """Logit f_s of rows at one scale.
+    def logits(self, energies: Tensor) -> Tensor:
+        """Logit f_s at each scale, from log energies of shape (scales, batch), in the same shape."""
+        return self.log_slope.exp() * energies + self.intercept
 
-        Parameters
-        ----------
-        x : Tensor of shape (batch, size)
-        index : int
-            Of the scale.
-
-        Returns
-        -------
-        Tensor of shape (batch,)
-        """
-        log_energy = torch.log(energy(self.residual(x, index), self.mean_square[index]) + _TINY)
-        return self.log_slope[index].exp() * log_energy + self.intercept[index]
-
-    def residual(self, x: Tensor, index: int) -> Tensor:
-        """Subtract what memory restores of rows, shape (batch, size), at one scale."""
-        if math.isinf(self.scales[index]):
-            return x - self.memory.mean(dim=0)
-        return x - restore(x, self.memory, self.log_weight.exp(), self.scales[index])
+    def residual(self, x: Tensor) -> Tensor:
+        """Subtract what memory restores: rows of shape (batch, size) to (scales, batch, size)."""
+        return x - restore(x, self.memory, self.log_weight.exp(), self.scales)
 
 
 class PLAD(DeepDetector):
@@ -385,8 +357,6 @@ class PLAD(DeepDetector):
         Units of the hidden layers of the perturbator, and of a table's free classifier.
     latent_size : int, default=16
         Length of the code that perturbations are decoded from.
-    restoring_weight : float, default=10.0
-        Weight of restoring beside Eq. 3 or 5; only for the restoring classifier.
     scales : sequence of float, default=(0.4, 1.6)
         Finite scales of restoring, in standard deviations of a feature; only for the restoring classifier.
     memory_size : int, default=4096
@@ -438,7 +408,6 @@ class PLAD(DeepDetector):
         "lam": [Interval(Real, 0, None, closed="left")],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "latent_size": [Interval(Integral, 1, None, closed="left")],
-        "restoring_weight": [Interval(Real, 0, None, closed="left")],
         "scales": [tuple, list],
         "memory_size": [Interval(Integral, 1, None, closed="left")],
         "trim": [Interval(Real, 0, 1, closed="left")],
@@ -451,7 +420,6 @@ class PLAD(DeepDetector):
         lam=1.0,
         hidden_size=64,
         latent_size=16,
-        restoring_weight=10.0,
         scales=(0.4, 1.6),
         memory_size=4096,
         trim=0.03,
@@ -483,7 +451,6 @@ class PLAD(DeepDetector):
         self.lam = lam
         self.hidden_size = hidden_size
         self.latent_size = latent_size
-        self.restoring_weight = restoring_weight
         self.scales = scales
         self.memory_size = memory_size
         self.trim = trim
@@ -499,7 +466,6 @@ class PLAD(DeepDetector):
             input_shape,
             perturbator,
             self.lam,
-            self.restoring_weight,
             self.scales,
             self.memory_size,
             self.trim,
