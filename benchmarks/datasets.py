@@ -5,7 +5,7 @@ To add a bundled data set, write a function that returns it and enter it in ``BU
 
 import os
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +123,6 @@ def available(folder=None):
     return bundled | {stem: str(path) for stem, path in _files(folder).items()}
 
 
-@lru_cache
 def _files(folder):
     """Every ``.npz`` under a folder by its stem, in the order of ADBench's numbers."""
     if folder is None:

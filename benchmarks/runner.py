@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from benchmarks import datasets, detectors
 from benchmarks.metrics import evaluate
-from benchmarks.protocols import split
+from benchmarks.protocols import PROTOCOLS, split
 from benchmarks.results import key
 
 _PACKAGES = ("pyod_synth", "pyod", "scikit-learn", "torch", "numpy")
@@ -54,7 +54,7 @@ def run(settings, records_file, folder=None, jobs=1):
             records_file.append(record)
             known[key(record)] = record
             failed += record["status"] == "failed"
-            progress.set_postfix_str(f"failed {failed}, last {record['dataset']} {record['detector']}")
+            progress.set_postfix_str(f"failed {failed}, last {record['dataset']} {record['detector']}", refresh=False)
     return [known[key(cell)] for cell in cells]
 
 
@@ -77,7 +77,12 @@ def grid(settings, folder=None):
         If the settings name what does not exist.
     """
     names = datasets.expand(settings.datasets, folder)
-    cells = [
+    for protocol in settings.protocols:
+        if protocol not in PROTOCOLS:
+            raise ValueError(f"unknown protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    for detector in settings.detectors:
+        detectors.build(detector, seed=0, parameters=settings.parameters.get(detector, {}))
+    return [
         {
             "dataset": dataset,
             "protocol": protocol,
@@ -88,9 +93,6 @@ def grid(settings, folder=None):
         }
         for dataset, protocol, seed, detector in product(names, settings.protocols, settings.seeds, settings.detectors)
     ]
-    for name in settings.detectors:
-        detectors.build(name, seed=0, parameters=settings.parameters.get(name, {}))
-    return cells
 
 
 def run_cell(cell, folder=None):

@@ -19,7 +19,7 @@ from pyod_synth.preprocessing import Standardizer
 from pyod_synth.training import score, train
 
 # Optimiser steps of a default fit: small tables get many epochs and large ones few.
-_DEFAULT_STEPS = 600
+_DEFAULT_STEPS = 300
 
 
 class DeepDetector(BaseDetector):
@@ -37,7 +37,7 @@ class DeepDetector(BaseDetector):
     lr : float, default=1e-3
         Initial learning rate; it decays to zero along a cosine.
     epoch_num : int or None, default=None
-        Passes over the training rows. None takes as many as make 600 optimiser steps.
+        Passes over the training rows. None takes as many as make 300 optimiser steps.
     batch_size : int, default=256
         Rows per optimiser step.
     weight_decay : float, default=1e-4
