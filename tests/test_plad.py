@@ -191,9 +191,10 @@ def test_calibration(table):
 def test_memory_leaves_out_what_lies_farthest(table):
     X = np.concatenate([table, table[:5] + 50 * table.std(axis=0)])
     clf = small(PLAD, trim=0.04).fit(X)
-    assert len(clf.core_.memory) == 149
+    assert len(clf.core_.memory) == 148
     far = torch.tensor(clf.standardizer_.transform(X[-5:]))
     assert torch.cdist(far, clf.core_.memory).min() > 1
+    assert len(small(PLAD, trim=0.999).fit(X).core_.memory) == 1
     assert len(small(PLAD, trim=0.0, memory_size=40).fit(X).core_.memory) == 40
 
 

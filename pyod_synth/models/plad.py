@@ -315,7 +315,7 @@ class RestoringCore(Core):
         rows = x[torch.randperm(len(x), device=x.device)[: self.memory_size]].flatten(1)
         residual = rows - rows.mean(dim=0)
         order = log_energy(residual, usual_square(residual)).argsort()
-        self.memory = rows[order[: len(rows) - math.ceil(self.trim * len(rows))]]
+        self.memory = rows[order[: max(1, len(rows) - math.ceil(self.trim * len(rows)))]]
         residual = torch.cat([self.residual(part) for part in self.memory.split(_BLOCK)], dim=1)
         self.mean_square = usual_square(residual)
         energies = log_energy(residual, self.mean_square)
