@@ -16,6 +16,8 @@ from pyod_synth.models.plad import (
     log_energy,
     plad_loss,
     restore,
+    squared_distances,
+    usual_square,
 )
 from tests.detectors import small
 
@@ -105,15 +107,21 @@ def kernel_means(queries, memory, weight, scale, excluded=None):
     return kernel @ memory / kernel.sum(axis=1, keepdims=True)
 
 
-def numpy_log_energy(residual, mean_square):
-    return np.log(np.log(1 + residual**2 / mean_square).mean(axis=1) + 1e-6)
+def numpy_log_energies(residual, mean_square):
+    """The log energies of both judges, in numpy."""
+    relative = residual**2 / mean_square
+    return np.log(relative.mean(axis=1) + 1e-6), np.log(np.log(1 + relative).mean(axis=1) + 1e-6)
+
+
+def restored(x, memory, weight, scales, excluded=None):
+    return restore(squared_distances(x, memory, weight, excluded), memory, scales)
 
 
 def test_restoring_is_a_kernel_mean(x):
     memory = torch.randn(9, 4, generator=torch.Generator().manual_seed(1))
     weight = torch.tensor([1.0, 0.5, 2.0, 0.1])
     rows, remembered, w = x.double().numpy(), memory.double().numpy(), weight.double().numpy()
-    near, far, mean = restore(x, memory, weight, (0.3, 0.7, math.inf))
+    near, far, mean = restored(x, memory, weight, (0.3, 0.7, math.inf))
     np.testing.assert_allclose(near, kernel_means(rows, remembered, w, 0.3), atol=1e-5)
     np.testing.assert_allclose(far, kernel_means(rows, remembered, w, 0.7), atol=1e-5)
     np.testing.assert_allclose(mean, np.tile(remembered.mean(axis=0), (7, 1)), atol=1e-6)
@@ -122,19 +130,20 @@ def test_restoring_is_a_kernel_mean(x):
 def test_a_row_does_not_vouch_for_itself(x):
     weight = torch.ones(4)
     alone = torch.cat(
-        [restore(x[i : i + 1], torch.cat([x[:i], x[i + 1 :]]), weight, (0.5,)) for i in range(len(x))], dim=1
+        [restored(x[i : i + 1], torch.cat([x[:i], x[i + 1 :]]), weight, (0.5,)) for i in range(len(x))], dim=1
     )
-    torch.testing.assert_close(restore(x, x, weight, (0.5,)), alone)
+    torch.testing.assert_close(restored(x, x, weight, (0.5,)), alone)
     itself = torch.eye(len(x), dtype=torch.bool)
-    torch.testing.assert_close(restore(x, x, weight, (0.5,), excluded=itself), alone)
+    torch.testing.assert_close(restored(x, x, weight, (0.5,), excluded=itself), alone)
     # a second copy may vouch: at a small scale it restores the row
-    torch.testing.assert_close(restore(x, torch.cat([x, x]), weight, (0.01,))[0], x)
+    torch.testing.assert_close(restored(x, torch.cat([x, x]), weight, (0.01,))[0], x)
 
 
 def test_log_energy():
     residual, mean_square = np.array([[1.0, -2.0], [0.0, 30.0]]), np.array([0.5, 4.0])
-    expected = numpy_log_energy(residual, mean_square)
-    np.testing.assert_allclose(log_energy(torch.tensor(residual), torch.tensor(mean_square)), expected)
+    for bounded, expected in enumerate(numpy_log_energies(residual, mean_square)):
+        energy = log_energy(torch.tensor(residual), torch.tensor(mean_square), bool(bounded))
+        np.testing.assert_allclose(energy, expected)
 
 
 def test_score_of_the_restoring_classifier(table):
@@ -142,60 +151,70 @@ def test_score_of_the_restoring_classifier(table):
     core = clf.core_
     new = table[:20] + np.random.default_rng(1).normal(size=(20, 3)) * table.std(axis=0)
     rows = clf.standardizer_.transform(np.concatenate([table[:20], new])).astype(np.float64)
-    memory, weight = core.memory.double().numpy(), core.log_weight.detach().double().exp().numpy()
-    itself = ((rows[:, None] - memory) ** 2).sum(axis=2) < 1e-12
-    assert 15 < itself.sum() <= 20
-    logits = []
-    for index, scale in enumerate((0.4, 1.6, math.inf)):
-        mean = np.tile(memory.mean(axis=0), (len(rows), 1))
-        restored = mean if math.isinf(scale) else kernel_means(rows, memory, weight, scale, itself)
-        energy = numpy_log_energy(rows - restored, core.mean_square[index].double().numpy())
-        logits.append(core.log_slope[index].exp().item() * energy + core.intercept[index].item())
+    weight = core.log_weight.detach().double().exp().numpy()
+    expected = []
+    for judge, memory in enumerate((core.memory.double().numpy(), core.trusted.double().numpy())):
+        itself = ((rows[:, None] - memory) ** 2).sum(axis=2) < 1e-12
+        assert 10 < itself.sum() <= 20
+        logits = []
+        for index, scale in enumerate((0.2, 0.8, 3.2, math.inf)):
+            mean = np.tile(memory.mean(axis=0), (len(rows), 1))
+            means = mean if math.isinf(scale) else kernel_means(rows, memory, weight, scale, itself)
+            energy = numpy_log_energies(rows - means, core.mean_square[judge, index].double().numpy())[judge]
+            logits.append(core.log_slope[judge, index].exp().item() * energy + core.intercept[judge, index].item())
+        expected.append(np.max(logits, axis=0))
     scores = clf.decision_function(np.concatenate([table[:20], new]))
-    np.testing.assert_allclose(scores, np.max(logits, axis=0), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(scores, np.mean(expected, axis=0), rtol=1e-3, atol=1e-3)
 
 
 def test_loss_of_the_restoring_classifier(x):
     core = RestoringCore((4,), DeterministicPerturbator((4,), 5, 3), 1.5, (0.6,), memory_size=10, trim=0.0)
+    slopes, intercepts = np.array([[0.4, -0.1], [0.0, 0.3]]), np.array([[0.2, 0.5], [-0.3, 0.0]])
     with torch.no_grad():
         core.log_weight += torch.tensor([0.1, -0.2, 0.3, 0.0])
-        core.log_slope += torch.tensor([[0.4], [-0.1]])
-        core.intercept += torch.tensor([[0.2], [0.5]])
+        core.log_slope += torch.tensor(slopes)[..., None]
+        core.intercept += torch.tensor(intercepts)[..., None]
     rows, weight = x.double().numpy(), core.log_weight.detach().double().exp().numpy()
     perturbed, size, _ = (value.detach().double().numpy() for value in core.perturbator(x))
     itself = np.eye(7, dtype=bool)
-    near = [queries - kernel_means(queries, rows, weight, 0.6, itself) for queries in (rows, perturbed)]
-    whole = [queries - rows.mean(axis=0) for queries in (rows, perturbed)]
-    normal, anomalous = (
-        np.maximum(
-            np.exp(0.4) * numpy_log_energy(near[i], (near[0] ** 2).mean(axis=0)) + 0.2,
-            np.exp(-0.1) * numpy_log_energy(whole[i], (whole[0] ** 2).mean(axis=0)) + 0.5,
-        )
-        for i in (0, 1)
-    )
-    expected = np.mean(np.log1p(np.exp(normal)) + np.log1p(np.exp(-anomalous)) + 1.5 * size)
+
+    def residuals(queries):
+        return queries - kernel_means(queries, rows, weight, 0.6, itself), queries - rows.mean(axis=0)
+
+    mean_squares = [(residual**2).mean(axis=0) for residual in residuals(rows)]
+
+    def logit(queries):
+        energies = [numpy_log_energies(r, m) for r, m in zip(residuals(queries), mean_squares, strict=True)]
+        judges = [
+            np.max([np.exp(slopes[j, s]) * energies[s][j] + intercepts[j, s] for s in (0, 1)], axis=0) for j in (0, 1)
+        ]
+        return np.mean(judges, axis=0)
+
+    expected = np.mean(np.log1p(np.exp(logit(rows))) + np.log1p(np.exp(-logit(perturbed))) + 1.5 * size)
     assert core.training_loss(x).item() == pytest.approx(expected, rel=1e-3)
 
 
 def test_calibration(table):
     core = small(PLAD, trim=0.1, epoch_num=5).fit(table).core_
-    assert len(core.memory) == 135
-    residual = core.residual(core.memory)
-    torch.testing.assert_close(core.mean_square[:, 0], residual.square().mean(dim=1), atol=1e-4, rtol=1e-3)
-    logits = core.logits(log_energy(residual, core.mean_square))
-    median = logits.median(dim=1, keepdim=True).values
-    torch.testing.assert_close(median, torch.zeros(3, 1), atol=1e-3, rtol=0)
-    torch.testing.assert_close((logits - median).abs().median(dim=1).values, torch.ones(3), atol=0.05, rtol=0)
+    for judge, memory in enumerate((core.memory, core.trusted)):
+        assert len(memory) == (150, 135)[judge]
+        residual = core.residual(memory, memory)
+        torch.testing.assert_close(core.mean_square[judge], usual_square(residual), atol=1e-4, rtol=1e-3)
+        logits = core.log_slope[judge].exp() * core.judge(memory, judge) + core.intercept[judge]
+        median = logits.median(dim=1, keepdim=True).values
+        torch.testing.assert_close(median, torch.zeros(4, 1), atol=1e-3, rtol=0)
+        torch.testing.assert_close((logits - median).abs().median(dim=1).values, torch.ones(4), atol=0.05, rtol=0)
 
 
-def test_memory_leaves_out_what_lies_farthest(table):
+def test_trusted_memory_leaves_out_what_lies_farthest(table):
     X = np.concatenate([table, table[:5] + 50 * table.std(axis=0)])
     clf = small(PLAD, trim=0.04).fit(X)
-    assert len(clf.core_.memory) == 148
+    assert (len(clf.core_.memory), len(clf.core_.trusted)) == (155, 148)
     far = torch.tensor(clf.standardizer_.transform(X[-5:]))
-    assert torch.cdist(far, clf.core_.memory).min() > 1
-    assert len(small(PLAD, trim=0.999).fit(X).core_.memory) == 1
-    assert len(small(PLAD, trim=0.0, memory_size=40).fit(X).core_.memory) == 40
+    assert torch.cdist(far, clf.core_.memory).min(dim=1).values.max() < 0.05
+    assert torch.cdist(far, clf.core_.trusted).min() > 1
+    assert len(small(PLAD, trim=0.999).fit(X).core_.trusted) == 1
+    assert len(small(PLAD, memory_size=40).fit(X).core_.memory) == 40
 
 
 @pytest.mark.parametrize("perturbator", ["vae", "deterministic"])

@@ -22,21 +22,25 @@ training rows p_j, at several scales s, with a learned weight w for each feature
 
     h_s(x) = sum_j softmax_j(-|w * (x - p_j)|^2 / (2 s^2)) p_j,
 
-and its logit is the largest over the scales of one that is affine in the log energy of what could not be restored,
+and its logit comes from the energy of what could not be restored, r = x - h_s(x), relative to m, the mean square of
+each feature's residual over training rows. Two judges measure it:
 
-    E_s(x) = mean_k log(1 + (x - h_s(x))_k^2 / m_sk),    f(x) = max_s (a_s log E_s(x) + b_s),
+    E_1s(x) = mean_k r_k^2 / m_k              h from the whole memory
+    E_2s(x) = mean_k log(1 + r_k^2 / m_k)     h from the trusted part of the memory
 
-with m_sk the mean square of the k-th residual over training rows. The logarithm inside bounds what one feature may
-claim. Small scales ask whether x resembles some training rows; the infinite scale, where h is their mean, asks whether
-it lies within the whole; being odd at one scale is enough. The weights w, and a and b, are learned with Eq. 3 or 5.
+    f(x) = 1/2 sum_i max_s (a_is log E_is(x) + b_is).
+
+Small scales ask whether x resembles some training rows; the infinite scale, where h is their mean, asks whether it lies
+within the whole; being odd at one scale is enough. The first judge is the sharper one if training rows are clean. The
+second bounds what one feature may claim, and trusts no row of the ``trim`` share that lies farthest out, so that
+anomalies among the training rows do not vouch for their like. The weights w, and a and b, are learned with Eq. 3 or 5.
 
 Deviations from the paper, with ``classifier="restoring"``
 ----------------------------------------------------------
 - While learning, the other rows of the batch are the remembered ones.
-- After training, the memory is filled with training rows, and a_s and b_s are set so that each scale's logit has median
-  0 and median absolute deviation 1 over them: perturbations near the data would teach f to look near the data only.
-- The memory leaves out the ``trim`` share of rows with the largest energy at the infinite scale: anomalies among the
-  training rows should not vouch for their like.
+- After training, the memory is filled with training rows, and a and b are set so that the logit of each judge and scale
+  has median 0 and median absolute deviation 1 over them: perturbations near the data would teach f to look near the
+  data only.
 - A row never vouches for itself: if it coincides with a remembered row, its kernel leaves that row out. Training rows
   are thus scored as new ones are.
 
@@ -61,7 +65,7 @@ _TINY = 1e-6  # keeps logarithms and quotients of exact restorations finite
 _LEAST_DEVIATION = 1e-3  # bounds the slope where most training rows have one and the same energy
 _ROUNDING = 4e-6  # relative error of a squared distance in float32
 _FAR = 1e30  # squared distance of a row that is not to be seen; finite, so that a row alone with it stays finite
-_BLOCK = 1024  # rows compared with the memory at a time
+_BLOCK_ELEMENTS = 2**15  # of the rows that are compared with the memory at a time
 
 
 class Perturbator(nn.Module, ABC):
@@ -172,65 +176,76 @@ def plad_loss(normal_logit, perturbed_logit, size, divergence, lam):
     return (softplus(normal_logit) + softplus(-perturbed_logit) + divergence + lam * size).mean()
 
 
-def restore(x, memory, weight, scales, excluded=None):
-    """Restore rows as means of remembered rows, weighted by a Gaussian kernel of their distance.
+def squared_distances(x, memory, weight, excluded=None):
+    """Weighted squared distances of rows from remembered rows; those that may not vouch are very far.
 
     Parameters
     ----------
     x : Tensor of shape (batch, size)
-        Rows to restore.
     memory : Tensor of shape (rows, size)
     weight : Tensor of shape (size,)
-        Weight of each feature in the distance.
-    scales : sequence of float
-        Widths of the kernel; the plain mean of the memory for an infinite one.
+        Weight of each feature.
     excluded : Tensor of shape (batch, rows), bool, or None
-        Remembered rows that the kernel of a row leaves out. By default, for a row that coincides with a remembered row
-        up to rounding, that one row.
+        Remembered rows that may not vouch for a row. By default, for a row that coincides with a remembered row up to
+        rounding, that one row.
+
+    Returns
+    -------
+    Tensor of shape (batch, rows)
+    """
+    weighted, keys = x * weight, memory * weight
+    squares, key_squares = weighted.square().sum(dim=1, keepdim=True), keys.square().sum(dim=1)
+    distance = torch.addmm(squares + key_squares, weighted, keys.T, alpha=-2).clamp(min=0)
+    if excluded is not None:
+        return distance.masked_fill(excluded, _FAR)
+    nearest, index = distance.min(dim=1, keepdim=True)
+    coincides = nearest <= _ROUNDING * (squares + key_squares[index])
+    return distance.scatter(1, index, torch.where(coincides, _FAR, nearest))
+
+
+def restore(distance, memory, scales):
+    """Restore rows as means of remembered rows, weighted by a Gaussian kernel of their distance.
+
+    Parameters
+    ----------
+    distance : Tensor of shape (batch, rows)
+        From :func:`squared_distances`.
+    memory : Tensor of shape (rows, size)
+    scales : sequence of float
+        Widths of the kernel; an infinite one gives the plain mean of the memory.
 
     Returns
     -------
     Tensor of shape (scales, batch, size)
     """
-    weighted, keys = x * weight, memory * weight
-    squares, key_squares = weighted.square().sum(dim=1, keepdim=True), keys.square().sum(dim=1)
-    distance = torch.addmm(squares + key_squares, weighted, keys.T, alpha=-2).clamp(min=0)
-    if excluded is None:
-        nearest, index = distance.min(dim=1, keepdim=True)
-        coincides = nearest <= _ROUNDING * (squares + key_squares[index])
-        distance = distance.scatter(1, index, torch.where(coincides, _FAR, nearest))
-    else:
-        distance = distance.masked_fill(excluded, _FAR)
+    mean = memory.mean(dim=0).expand(len(distance), -1)
     return torch.stack(
-        [
-            memory.mean(dim=0).expand_as(x)
-            if math.isinf(scale)
-            else torch.softmax(distance / (-2 * scale**2), dim=1) @ memory
-            for scale in scales
-        ]
+        [mean if math.isinf(s) else torch.softmax(distance / (-2 * s**2), dim=1) @ memory for s in scales]
     )
 
 
-def log_energy(residual, mean_square):
-    """Size of residuals, in which one feature counts by its logarithm only.
+def usual_square(residual):
+    """Mean square of each feature's residual, never zero: (..., batch, size) to (..., 1, size)."""
+    return residual.square().mean(dim=-2, keepdim=True) + _TINY
+
+
+def log_energy(residual, mean_square, bounded):
+    """Size of residuals as a judge sees it.
 
     Parameters
     ----------
     residual : Tensor of shape (..., batch, size)
     mean_square : Tensor of shape (..., 1, size)
         Usual square of each feature's residual, from :func:`usual_square`.
+    bounded : bool
+        Whether features count by their logarithm: log E_2 of the module's text, else log E_1.
 
     Returns
     -------
     Tensor of shape (..., batch)
-        log E of the module's text.
     """
-    return torch.log(torch.log1p(residual.square() / mean_square).mean(dim=-1) + _TINY)
-
-
-def usual_square(residual):
-    """Mean square of each feature's residual, never zero: (..., batch, size) to (..., 1, size)."""
-    return residual.square().mean(dim=-2, keepdim=True) + _TINY
+    relative = residual.square() / mean_square
+    return torch.log((torch.log1p(relative) if bounded else relative).mean(dim=-1) + _TINY)
 
 
 class FreeCore(Core):
@@ -279,7 +294,7 @@ class RestoringCore(Core):
     memory_size : int
         Most rows to remember.
     trim : float
-        Share of rows not to remember.
+        Share of the memory not to trust.
     """
 
     def __init__(self, input_shape, perturbator, lam, scales, memory_size, trim):
@@ -291,50 +306,62 @@ class RestoringCore(Core):
         self.trim = trim
         self.scales = (*scales, math.inf)
         self.log_weight = nn.Parameter(torch.zeros(size))
-        self.log_slope = nn.Parameter(torch.zeros(len(self.scales), 1))
-        self.intercept = nn.Parameter(torch.zeros(len(self.scales), 1))
+        self.log_slope = nn.Parameter(torch.zeros(2, len(self.scales), 1))
+        self.intercept = nn.Parameter(torch.zeros(2, len(self.scales), 1))
         self.register_buffer("memory", torch.zeros(1, size))
-        self.register_buffer("mean_square", torch.ones(len(self.scales), 1, size))
+        self.register_buffer("mean_square", torch.ones(2, len(self.scales), 1, size))
+
+    @property
+    def trusted(self) -> Tensor:
+        """Part of the memory that the second judge restores from; rows stand in the order of their distance."""
+        return self.memory[: max(1, len(self.memory) - math.ceil(self.trim * len(self.memory)))]
 
     def training_loss(self, x, y=None):
-        """Eq. 3 or 5. The rows of the batch serve as memory, none of them for itself."""
+        """Eq. 3 or 5. The rows of the batch serve as memory for both judges, none of them for itself."""
         perturbed, size, divergence = self.perturbator(x)
         x, perturbed = x.flatten(1), perturbed.flatten(1)
         itself = torch.eye(len(x), dtype=torch.bool, device=x.device)
-        residual, perturbed_residual = (
-            rows - restore(rows, x, self.log_weight.exp(), self.scales, itself) for rows in (x, perturbed)
-        )
+        residual, perturbed_residual = (self.residual(rows, x, excluded=itself) for rows in (x, perturbed))
         mean_square = usual_square(residual.detach())
-        normal_logit = self.logits(log_energy(residual, mean_square)).amax(dim=0)
-        perturbed_logit = self.logits(log_energy(perturbed_residual, mean_square)).amax(dim=0)
+        normal_logit, perturbed_logit = (
+            self.logit(torch.stack([log_energy(r, mean_square, bounded) for bounded in (False, True)]))
+            for r in (residual, perturbed_residual)
+        )
         return plad_loss(normal_logit, perturbed_logit, size, divergence, self.lam)
 
     @torch.no_grad()
     def calibrate(self, x):
-        """Remember training rows and learn what energies are usual at each scale."""
+        """Remember training rows, and learn what energies are usual for each judge at each scale."""
         rows = x[torch.randperm(len(x), device=x.device)[: self.memory_size]].flatten(1)
-        residual = rows - rows.mean(dim=0)
-        order = log_energy(residual, usual_square(residual)).argsort()
-        self.memory = rows[order[: max(1, len(rows) - math.ceil(self.trim * len(rows)))]]
-        residual = torch.cat([self.residual(part) for part in self.memory.split(_BLOCK)], dim=1)
-        self.mean_square = usual_square(residual)
-        energies = log_energy(residual, self.mean_square)
-        median = energies.median(dim=1, keepdim=True).values
-        deviation = (energies - median).abs().median(dim=1, keepdim=True).values + _LEAST_DEVIATION
-        self.log_slope.copy_(-torch.log(deviation))
-        self.intercept.copy_(-median / deviation)
+        deviation = rows - rows.mean(dim=0)
+        self.memory = rows[log_energy(deviation, usual_square(deviation), bounded=True).argsort()]
+        for judge, memory in enumerate((self.memory, self.trusted)):
+            blocks = memory.split(max(1, _BLOCK_ELEMENTS // memory.shape[1]))
+            squares = sum(self.residual(block, memory).square().sum(dim=1, keepdim=True) for block in blocks)
+            self.mean_square[judge] = squares / len(memory) + _TINY
+            energies = torch.cat([self.judge(block, judge) for block in blocks], dim=1)
+            median = energies.median(dim=1, keepdim=True).values
+            spread = (energies - median).abs().median(dim=1, keepdim=True).values + _LEAST_DEVIATION
+            self.log_slope[judge] = -torch.log(spread)
+            self.intercept[judge] = -median / spread
 
     def anomaly_score(self, x):
-        """Largest logit over the scales."""
-        return self.logits(log_energy(self.residual(x.flatten(1)), self.mean_square)).amax(dim=0)
+        """Logit f of the module's text."""
+        return self.logit(torch.stack([self.judge(x.flatten(1), judge) for judge in (0, 1)]))
 
-    def logits(self, energies: Tensor) -> Tensor:
-        """Logit f_s at each scale, from log energies of shape (scales, batch), in the same shape."""
-        return self.log_slope.exp() * energies + self.intercept
+    def logit(self, energies: Tensor) -> Tensor:
+        """Join the log energies of both judges at all scales, (2, scales, batch), to f: (batch,)."""
+        return (self.log_slope.exp() * energies + self.intercept).amax(dim=1).mean(dim=0)
 
-    def residual(self, x: Tensor) -> Tensor:
-        """Subtract what memory restores: rows of shape (batch, size) to (scales, batch, size)."""
-        return x - restore(x, self.memory, self.log_weight.exp(), self.scales)
+    def judge(self, x: Tensor, judge: int) -> Tensor:
+        """Log energies of rows (batch, size) at all scales: (scales, batch)."""
+        residual = self.residual(x, self.trusted if judge else self.memory)
+        return log_energy(residual, self.mean_square[judge], bounded=bool(judge))
+
+    def residual(self, x: Tensor, memory: Tensor, excluded: Tensor | None = None) -> Tensor:
+        """Subtract from rows (batch, size) what a memory restores: (scales, batch, size)."""
+        distance = squared_distances(x, memory, self.log_weight.exp(), excluded)
+        return x - restore(distance, memory, self.scales)
 
 
 class PLAD(DeepDetector):
@@ -357,12 +384,13 @@ class PLAD(DeepDetector):
         Units of the hidden layers of the perturbator, and of a table's free classifier.
     latent_size : int, default=16
         Length of the code that perturbations are decoded from.
-    scales : sequence of float, default=(0.4, 1.6)
+    scales : sequence of float, default=(0.2, 0.8, 3.2)
         Finite scales of restoring, in standard deviations of a feature; only for the restoring classifier.
     memory_size : int, default=4096
         Most training rows to remember; only for the restoring classifier.
-    trim : float in [0, 1), default=0.03
-        Share of training rows not to remember, those farthest out; only for the restoring classifier.
+    trim : float in [0, 1), default=0.1
+        Share of remembered rows that the second judge does not trust, those farthest out; only for the restoring
+        classifier.
     contamination, preprocessing, lr, epoch_num, batch_size, weight_decay, device, random_state, verbose, image_shape
         See :class:`pyod_synth.base.DeepDetector`.
 
@@ -420,9 +448,9 @@ class PLAD(DeepDetector):
         lam=1.0,
         hidden_size=64,
         latent_size=16,
-        scales=(0.4, 1.6),
+        scales=(0.2, 0.8, 3.2),
         memory_size=4096,
-        trim=0.03,
+        trim=0.1,
         contamination=0.1,
         preprocessing=True,
         lr=1e-3,
