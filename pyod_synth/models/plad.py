@@ -44,7 +44,7 @@ Deviations from the paper, with ``classifier="restoring"``
 - A row never vouches for itself: if it coincides with a remembered row, its kernel leaves that row out. Training rows
   are thus scored as new ones are.
 
-The paper's appendix with the sizes of its networks is not public; ours are parameters.
+The paper leaves the sizes of its networks to an appendix; ours are parameters.
 """
 
 import math
