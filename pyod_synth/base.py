@@ -11,7 +11,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from pyod.models.base import BaseDetector
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -65,6 +65,8 @@ class DeepDetector(BaseDetector):
         "image_shape": [tuple, list, None],
     }
 
+    use_labels = False  # a constructor's parameter of the detectors that can learn from labels
+
     def __init__(
         self,
         contamination=0.1,
@@ -110,8 +112,9 @@ class DeepDetector(BaseDetector):
         ----------
         X : array-like of shape (n, d) or (n, C, H, W)
             Training rows, at least two; finite numbers.
-        y : Ignored
-            Present for scikit-learn's pipelines and searches, which hand labels to every ``fit``.
+        y : array-like of shape (n,) or None, default=None
+            1 = known anomaly, 0 = normal or unlabelled. Required if the detector has ``use_labels=True``, else ignored:
+            scikit-learn's pipelines and searches hand labels to every ``fit``.
 
         Returns
         -------
@@ -120,7 +123,7 @@ class DeepDetector(BaseDetector):
         Raises
         ------
         ValueError
-            If a parameter or ``X`` is out of range; the message names it, what was got and what is allowed.
+            If a parameter, ``X`` or ``y`` is out of range; the message names it, what was got and what is allowed.
         FloatingPointError
             If training diverges.
         """
@@ -131,6 +134,7 @@ class DeepDetector(BaseDetector):
                 f"contamination must be a Python float, got {self.contamination!r} of {type(self.contamination)}"
             )
         X = self._validate_rows(X, fitting=True)
+        y = self._validate_labels(y, X) if self.use_labels else None
         standardizer = Standardizer(self.preprocessing).fit(X)
         device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
         x = torch.from_numpy(standardizer.transform(X)).to(device)
@@ -139,7 +143,7 @@ class DeepDetector(BaseDetector):
             history = train(
                 core,
                 x,
-                None,
+                None if y is None else torch.from_numpy(y).to(device),
                 epoch_num=self.epoch_num or math.ceil(_DEFAULT_STEPS / math.ceil(len(x) / self.batch_size)),
                 batch_size=self.batch_size,
                 lr=self.lr,
@@ -229,6 +233,19 @@ class DeepDetector(BaseDetector):
         if fitting:
             self.input_shape_ = shape
         return X.reshape(len(X), *shape)
+
+    @staticmethod
+    def _validate_labels(y, X):
+        """Check labels against rows: int64 of shape (n,)."""
+        if y is None:
+            raise ValueError(
+                "y is required with use_labels=True: 1 = known anomaly, 0 = normal or unlabelled; got None"
+            )
+        y = column_or_1d(y)
+        check_consistent_length(X, y)
+        if not np.isin(y, (0, 1)).all():
+            raise ValueError(f"y must hold 0 (normal or unlabelled) and 1 (known anomaly) only, got {np.unique(y)[:5]}")
+        return y.astype(np.int64)
 
     def _image_shape(self):
         """Return the parameter as a tuple, or None."""

@@ -53,6 +53,57 @@ def lenet(input_shape: Sequence[int], out_features: int) -> nn.Sequential:
     )
 
 
+def encoder(input_shape: Sequence[int], hidden: Sequence[int], latent_size: int) -> nn.Module:
+    """Map rows to a latent vector: an MLP for tables, a LeNet for images.
+
+    Parameters
+    ----------
+    input_shape : sequence of int
+        (d,) or (C, H, W).
+    hidden : sequence of int
+        Units of the hidden layers of a table's MLP.
+    latent_size : int
+
+    Returns
+    -------
+    nn.Module
+        Maps (batch, *input_shape) to (batch, latent_size).
+    """
+    if len(input_shape) == 1:
+        return mlp([*input_shape, *hidden, latent_size])
+    return lenet(input_shape, latent_size)
+
+
+def decoder(latent_size: int, hidden: Sequence[int], output_shape: Sequence[int]) -> nn.Module:
+    """Map a latent vector to rows: an encoder's mirror image, with upsampling for its pooling.
+
+    Parameters
+    ----------
+    latent_size : int
+    hidden : sequence of int
+        Units of the hidden layers of a table's MLP, in their order here.
+    output_shape : sequence of int
+        (d,) or (C, H, W).
+
+    Returns
+    -------
+    nn.Module
+        Maps (batch, latent_size) to (batch, *output_shape).
+    """
+    if len(output_shape) == 1:
+        return mlp([latent_size, *hidden, *output_shape])
+    channels, height, width = output_shape
+    sizes = [(height, width)]
+    for _ in range(3):
+        sizes.append((math.ceil(sizes[-1][0] / 2), math.ceil(sizes[-1][1] / 2)))
+    smallest = (128, *sizes.pop())
+    layers = [nn.Linear(latent_size, 128), nn.LeakyReLU(), nn.Linear(128, math.prod(smallest)), nn.LeakyReLU()]
+    layers.append(nn.Unflatten(1, smallest))
+    for inputs, outputs in ((128, 64), (64, 32), (32, channels)):
+        layers += [nn.Upsample(size=sizes.pop()), nn.Conv2d(inputs, outputs, 5, padding=2), nn.LeakyReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
 class Flat(nn.Module):
     """Apply a network on vectors to rows of any shape.
 

@@ -67,6 +67,7 @@ def test_score_depends_on_the_row_alone(detector, kind):
     np.testing.assert_array_equal(clf.decision_function(np.asfortranarray(X)), scores)
 
 
+@pytest.mark.filterwarnings("ignore:Function fit_predict is deprecated:FutureWarning")
 def test_methods_of_pyod(detector, kind):
     X, far, parameters = kind
     clf = small(detector, **parameters).fit(X)
@@ -339,3 +340,18 @@ def test_preprocessing_off_leaves_values(detector, table):
     on = small(detector).fit(table)
     off = small(detector, preprocessing=False).fit(standardised)
     np.testing.assert_allclose(on.decision_scores_, off.decision_scores_, rtol=1e-3, atol=1e-3)
+
+
+def test_labels_are_required_and_checked_when_they_are_used(detector, table):
+    if "use_labels" not in detector().get_params():
+        assert detector.use_labels is False
+        return
+    y = np.zeros(len(table), dtype=int)
+    y[:20] = 1
+    clf = small(detector, use_labels=True)
+    unlabelled = small(detector).fit(table).decision_scores_
+    assert not np.array_equal(clf.fit(table, y).decision_scores_, unlabelled)
+    np.testing.assert_array_equal(clf.fit(table, y.astype(bool)).decision_scores_, clf.fit(table, y).decision_scores_)
+    for bad, message in [(None, "y is required"), (y[:-1], "inconsistent"), (y * 2, "y must hold 0")]:
+        with pytest.raises(ValueError, match=message):
+            clf.fit(table, bad)

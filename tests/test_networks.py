@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from pyod_synth.networks import Flat, lenet, mlp
+from pyod_synth.networks import Flat, decoder, encoder, lenet, mlp
 
 
 def test_mlp_sizes_and_activations():
@@ -27,3 +27,13 @@ def test_flat():
     net = nn.Linear(12, 2)
     x = torch.randn(4, 3, 2, 2)
     torch.testing.assert_close(Flat(net)(x), net(x.reshape(4, 12)))
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 28, 28), (3, 9, 6), (2, 1, 1)])
+def test_decoder_undoes_the_shapes_of_the_encoder(shape):
+    x = torch.randn(2, *shape)
+    code = encoder(shape, (8, 6), 3)(x)
+    assert code.shape == (2, 3)
+    net = decoder(3, (6, 8), shape)
+    assert net(code).shape == x.shape
+    assert isinstance(net[-1], nn.Linear | nn.Conv2d)  # the output is free

@@ -28,9 +28,10 @@ def test_commands():
     ]
 
 
+@pytest.mark.parametrize("results", ["adbench", "embeddings"])
 @pytest.mark.parametrize("protocol", ["one-class", "unsupervised"])
-def test_tables_are_those_of_the_records(protocol):
-    records = RecordsFile(ROOT / "benchmarks" / "results" / "adbench" / "records.jsonl").read()
+def test_tables_are_those_of_the_records(results, protocol):
+    records = RecordsFile(ROOT / "benchmarks" / "results" / results / "records.jsonl").read()
     assert report.summary(records)[protocol].to_markdown(floatfmt=".2f") in README
 
 

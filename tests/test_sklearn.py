@@ -1,5 +1,6 @@
 """scikit-learn's own checks, over every exported detector."""
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tests.detectors import DETECTORS, small
@@ -11,6 +12,7 @@ EXPECTED_FAILURES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Function fit_predict is deprecated:FutureWarning")
 @parametrize_with_checks(
     [small(detector) for detector in DETECTORS], expected_failed_checks=lambda estimator: EXPECTED_FAILURES
 )
