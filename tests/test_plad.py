@@ -13,7 +13,7 @@ from pyod_synth.models.plad import (
     FreeCore,
     RestoringCore,
     VariationalPerturbator,
-    log_energy,
+    log_energies,
     plad_loss,
     restore,
     squared_distances,
@@ -109,8 +109,8 @@ def kernel_means(queries, memory, weight, scale, excluded=None):
 
 def numpy_log_energies(residual, mean_square):
     """The log energies of both judges, in numpy."""
-    relative = residual**2 / mean_square
-    return np.log(relative.mean(axis=1) + 1e-6), np.log(np.log(1 + relative).mean(axis=1) + 1e-6)
+    bounded = np.log(1 + residual**2 / mean_square)
+    return np.log((residual**2).mean(axis=1) + 1e-6), np.log(bounded.mean(axis=1) + 1e-6)
 
 
 def restored(x, memory, weight, scales, excluded=None):
@@ -139,11 +139,17 @@ def test_a_row_does_not_vouch_for_itself(x):
     torch.testing.assert_close(restored(x, torch.cat([x, x]), weight, (0.01,))[0], x)
 
 
-def test_log_energy():
-    residual, mean_square = np.array([[1.0, -2.0], [0.0, 30.0]]), np.array([0.5, 4.0])
-    for bounded, expected in enumerate(numpy_log_energies(residual, mean_square)):
-        energy = log_energy(torch.tensor(residual), torch.tensor(mean_square), bool(bounded))
-        np.testing.assert_allclose(energy, expected)
+def test_log_energies():
+    whole, trusted, mean_square = (
+        np.array([[1.0, -2.0], [0.0, 30.0]]),
+        np.array([[3.0, 1.0], [0.5, 0.0]]),
+        np.array([0.5, 4.0]),
+    )
+    expected = numpy_log_energies(whole, mean_square)[0], numpy_log_energies(trusted, mean_square)[1]
+    energies = log_energies(
+        (torch.tensor(whole)[None], torch.tensor(trusted)[None]), torch.tensor(mean_square)[None, None]
+    )
+    np.testing.assert_allclose(energies[:, 0], expected)
 
 
 def test_score_of_the_restoring_classifier(table):
@@ -160,7 +166,7 @@ def test_score_of_the_restoring_classifier(table):
         for index, scale in enumerate((0.2, 0.8, 3.2, math.inf)):
             mean = np.tile(memory.mean(axis=0), (len(rows), 1))
             means = mean if math.isinf(scale) else kernel_means(rows, memory, weight, scale, itself)
-            energy = numpy_log_energies(rows - means, core.mean_square[judge, index].double().numpy())[judge]
+            energy = numpy_log_energies(rows - means, core.mean_square[index].double().numpy())[judge]
             logits.append(core.log_slope[judge, index].exp().item() * energy + core.intercept[judge, index].item())
         expected.append(np.max(logits, axis=0))
     scores = clf.decision_function(np.concatenate([table[:20], new]))
@@ -196,11 +202,12 @@ def test_loss_of_the_restoring_classifier(x):
 
 def test_calibration(table):
     core = small(PLAD, trim=0.1, epoch_num=5).fit(table).core_
+    torch.testing.assert_close(
+        core.mean_square, usual_square(core.residual(core.trusted, core.trusted)), atol=1e-4, rtol=1e-3
+    )
     for judge, memory in enumerate((core.memory, core.trusted)):
         assert len(memory) == (150, 135)[judge]
-        residual = core.residual(memory, memory)
-        torch.testing.assert_close(core.mean_square[judge], usual_square(residual), atol=1e-4, rtol=1e-3)
-        logits = core.log_slope[judge].exp() * core.judge(memory, judge) + core.intercept[judge]
+        logits = core.log_slope[judge].exp() * core.energies(memory)[judge] + core.intercept[judge]
         median = logits.median(dim=1, keepdim=True).values
         torch.testing.assert_close(median, torch.zeros(4, 1), atol=1e-3, rtol=0)
         torch.testing.assert_close((logits - median).abs().median(dim=1).values, torch.ones(4), atol=0.05, rtol=0)

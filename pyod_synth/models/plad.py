@@ -22,18 +22,18 @@ training rows p_j, at several scales s, with a learned weight w for each feature
 
     h_s(x) = sum_j softmax_j(-|w * (x - p_j)|^2 / (2 s^2)) p_j,
 
-and its logit comes from the energy of what could not be restored, r = x - h_s(x), relative to m, the mean square of
-each feature's residual over training rows. Two judges measure it:
+and its logit comes from the energy of what could not be restored, r = x - h_s(x), as two judges measure it,
 
-    E_1s(x) = mean_k r_k^2 / m_k              h from the whole memory
+    E_1s(x) = mean_k r_k^2                    h from the whole memory
     E_2s(x) = mean_k log(1 + r_k^2 / m_k)     h from the trusted part of the memory
 
-    f(x) = 1/2 sum_i max_s (a_is log E_is(x) + b_is).
+    f(x) = 1/2 sum_i max_s (a_is log E_is(x) + b_is),
 
-Small scales ask whether x resembles some training rows; the infinite scale, where h is their mean, asks whether it lies
-within the whole; being odd at one scale is enough. The first judge is the sharper one if training rows are clean. The
-second bounds what one feature may claim, and trusts no row of the ``trim`` share that lies farthest out, so that
-anomalies among the training rows do not vouch for their like. The weights w, and a and b, are learned with Eq. 3 or 5.
+with m_k the mean square of the k-th feature's residual over training rows. Small scales ask whether x resembles some
+training rows; the infinite scale, where h is their mean, asks whether it lies within the whole; being odd at one scale
+is enough. The first judge is the sharper one if training rows are clean. The second bounds what one feature may claim,
+and trusts no row of the ``trim`` share that lies farthest out, so that anomalies among the training rows do not vouch
+for their like. The weights w, and a and b, are learned with Eq. 3 or 5.
 
 Deviations from the paper, with ``classifier="restoring"``
 ----------------------------------------------------------
@@ -229,23 +229,25 @@ def usual_square(residual):
     return residual.square().mean(dim=-2, keepdim=True) + _TINY
 
 
-def log_energy(residual, mean_square, bounded):
-    """Size of residuals as a judge sees it.
+def log_energies(residual, mean_square):
+    """Size of residuals as the two judges see it.
 
     Parameters
     ----------
-    residual : Tensor of shape (..., batch, size)
-    mean_square : Tensor of shape (..., 1, size)
+    residual : sequence of two Tensors of shape (scales, batch, size)
+        Left by the whole memory, and by the trusted part.
+    mean_square : Tensor of shape (scales, 1, size)
         Usual square of each feature's residual, from :func:`usual_square`.
-    bounded : bool
-        Whether features count by their logarithm: log E_2 of the module's text, else log E_1.
 
     Returns
     -------
-    Tensor of shape (..., batch)
+    Tensor of shape (2, scales, batch)
+        log E_1 and log E_2 of the module's text.
     """
-    relative = residual.square() / mean_square
-    return torch.log((torch.log1p(relative) if bounded else relative).mean(dim=-1) + _TINY)
+    whole, trusted = residual
+    squares = whole.square().mean(dim=-1)
+    logarithms = torch.log1p(trusted.square() / mean_square).mean(dim=-1)
+    return torch.log(torch.stack([squares, logarithms]) + _TINY)
 
 
 class FreeCore(Core):
@@ -309,7 +311,7 @@ class RestoringCore(Core):
         self.log_slope = nn.Parameter(torch.zeros(2, len(self.scales), 1))
         self.intercept = nn.Parameter(torch.zeros(2, len(self.scales), 1))
         self.register_buffer("memory", torch.zeros(1, size))
-        self.register_buffer("mean_square", torch.ones(2, len(self.scales), 1, size))
+        self.register_buffer("mean_square", torch.ones(len(self.scales), 1, size))
 
     @property
     def trusted(self) -> Tensor:
@@ -324,8 +326,7 @@ class RestoringCore(Core):
         residual, perturbed_residual = (self.residual(rows, x, excluded=itself) for rows in (x, perturbed))
         mean_square = usual_square(residual.detach())
         normal_logit, perturbed_logit = (
-            self.logit(torch.stack([log_energy(r, mean_square, bounded) for bounded in (False, True)]))
-            for r in (residual, perturbed_residual)
+            self.logit(log_energies((r, r), mean_square)) for r in (residual, perturbed_residual)
         )
         return plad_loss(normal_logit, perturbed_logit, size, divergence, self.lam)
 
@@ -334,34 +335,38 @@ class RestoringCore(Core):
         """Remember training rows, and learn what energies are usual for each judge at each scale."""
         rows = x[torch.randperm(len(x), device=x.device)[: self.memory_size]].flatten(1)
         deviation = rows - rows.mean(dim=0)
-        self.memory = rows[log_energy(deviation, usual_square(deviation), bounded=True).argsort()]
-        for judge, memory in enumerate((self.memory, self.trusted)):
-            blocks = memory.split(max(1, _BLOCK_ELEMENTS // memory.shape[1]))
-            squares = sum(self.residual(block, memory).square().sum(dim=1, keepdim=True) for block in blocks)
-            self.mean_square[judge] = squares / len(memory) + _TINY
-            energies = torch.cat([self.judge(block, judge) for block in blocks], dim=1)
-            median = energies.median(dim=1, keepdim=True).values
-            spread = (energies - median).abs().median(dim=1, keepdim=True).values + _LEAST_DEVIATION
+        self.memory = rows[torch.log1p(deviation.square() / usual_square(deviation)).mean(dim=1).argsort()]
+        blocks = self.trusted.split(self._block())
+        squares = sum(self.residual(block, self.trusted).square().sum(dim=1, keepdim=True) for block in blocks)
+        self.mean_square = squares / len(self.trusted) + _TINY
+        energies = torch.cat([self.energies(block) for block in self.memory.split(self._block())], dim=2)
+        for judge, count in enumerate((len(self.memory), len(self.trusted))):
+            own = energies[judge, :, :count]
+            median = own.median(dim=1, keepdim=True).values
+            spread = (own - median).abs().median(dim=1, keepdim=True).values + _LEAST_DEVIATION
             self.log_slope[judge] = -torch.log(spread)
             self.intercept[judge] = -median / spread
 
     def anomaly_score(self, x):
         """Logit f of the module's text."""
-        return self.logit(torch.stack([self.judge(x.flatten(1), judge) for judge in (0, 1)]))
+        return self.logit(self.energies(x.flatten(1)))
 
     def logit(self, energies: Tensor) -> Tensor:
         """Join the log energies of both judges at all scales, (2, scales, batch), to f: (batch,)."""
         return (self.log_slope.exp() * energies + self.intercept).amax(dim=1).mean(dim=0)
 
-    def judge(self, x: Tensor, judge: int) -> Tensor:
-        """Log energies of rows (batch, size) at all scales: (scales, batch)."""
-        residual = self.residual(x, self.trusted if judge else self.memory)
-        return log_energy(residual, self.mean_square[judge], bounded=bool(judge))
+    def energies(self, x: Tensor) -> Tensor:
+        """Judge rows (batch, size) by what memory cannot restore: log energies (2, scales, batch)."""
+        return log_energies((self.residual(x, self.memory), self.residual(x, self.trusted)), self.mean_square)
 
     def residual(self, x: Tensor, memory: Tensor, excluded: Tensor | None = None) -> Tensor:
         """Subtract from rows (batch, size) what a memory restores: (scales, batch, size)."""
         distance = squared_distances(x, memory, self.log_weight.exp(), excluded)
         return x - restore(distance, memory, self.scales)
+
+    def _block(self):
+        """Rows of the memory to compare with all of it at a time."""
+        return max(1, _BLOCK_ELEMENTS // self.memory.shape[1])
 
 
 class PLAD(DeepDetector):
