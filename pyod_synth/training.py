@@ -99,7 +99,9 @@ def score(core: Core, x: Tensor) -> Tensor:
     """Score rows block by block.
 
     Every block has the same number of rows, the last one filled up with zeros: matrix products round differently for
-    different batch shapes, so this is what gives a row the same score, to the bit, in whatever company it comes.
+    different batch shapes, so this is what gives a row the same score, to the bit, in whatever company it comes. That
+    number is a power of two: processors compute what does not fill their vectors by other instructions, which round
+    differently too.
 
     Parameters
     ----------
@@ -113,7 +115,7 @@ def score(core: Core, x: Tensor) -> Tensor:
     Tensor of shape (n,), float32
         Higher is more anomalous.
     """
-    block = max(2, _BLOCK_ELEMENTS // x[0].numel())
+    block = 2 ** (max(2, _BLOCK_ELEMENTS // x[0].numel()).bit_length() - 1)
     scores = []
     with _threads_for(x):
         for rows in x.split(block):

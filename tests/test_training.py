@@ -132,3 +132,12 @@ def test_score_joins_blocks(shape, n):
     x = torch.randn(min(n, 300) if len(shape) == 3 else n, *shape)
     expected = x.double().square().flatten(1).sum(dim=1)
     np.testing.assert_allclose(score(core, x), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(3,), (7,), (2, 5, 4), (1, 30, 30)])
+def test_place_does_not_change_a_score(shape):
+    core = Mean(shape).eval()
+    core.anomaly_score = lambda x: torch.sigmoid(x.flatten(1)[:, 0]) * torch.log1p(x.flatten(1)[:, 1].square())
+    x = torch.randn(9000 if len(shape) == 1 else 90, *shape)
+    order = torch.randperm(len(x))
+    assert torch.equal(score(core, x)[order], score(core, x[order]))
