@@ -266,7 +266,7 @@ class AnoRand(DeepDetector):
     equations and the deviations from the paper.
 
     The paper's own form is ``AnoRand(levels=(), alpha="quartiles", hidden_size=32, latent_size=16, lr=1e-4,
-    epoch_num=200, batch_size=128)``.
+    epoch_num=200, batch_size=128)``, with noise of at least 0.52.
 
     Parameters
     ----------
@@ -283,13 +283,13 @@ class AnoRand(DeepDetector):
         Share of training rows that become synthetic anomalies.
     grown_share : float in (0, 0.5], default=0.05
         Share that SMOTE grows them to.
-    noise_level : float, default=0.6
+    noise_level : float, default=1.0
         Standard deviation of the noise on synthetic anomalies, in standard deviations of a feature.
     use_labels : bool, default=False
         Whether to train on real labels, given to ``fit``, instead of synthetic ones.
     hidden_size : int, default=256
         Units of the first hidden layer of each block of a table; the second has half as many.
-    latent_size : int, default=256
+    latent_size : int, default=16
         Length of the autoencoder's latent.
     contamination, preprocessing, lr, epoch_num, batch_size, weight_decay, device, random_state, verbose, image_shape
         See :class:`pyod_synth.base.DeepDetector`.
@@ -351,10 +351,10 @@ class AnoRand(DeepDetector):
         alpha=None,
         anomaly_share=0.02,
         grown_share=0.05,
-        noise_level=0.6,
+        noise_level=1.0,
         use_labels=False,
         hidden_size=256,
-        latent_size=256,
+        latent_size=16,
         contamination=0.1,
         preprocessing=True,
         lr=1e-3,
