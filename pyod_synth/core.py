@@ -69,6 +69,27 @@ class Core(nn.Module, ABC):
             Higher is more anomalous.
         """
 
+    def prepare(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Choose what to train on; called once, before training.
+
+        A method that invents its anomalies once, from all training rows, joins them here.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, *input_shape), float32
+            All training rows.
+        y : Tensor of shape (n,), int64, or None
+            Their labels, as in :meth:`training_loss`.
+
+        Returns
+        -------
+        x : Tensor of shape (m, *input_shape), float32
+            Rows that batches are drawn from. By default those that came.
+        y : Tensor of shape (m,), int64, or None
+            Their labels.
+        """
+        return x, y
+
     def calibrate(self, x: Tensor) -> None:
         """Fix what scoring needs beside the weights; called once, after training, in evaluation mode.
 

@@ -30,8 +30,8 @@ def train(
 ) -> list[float]:
     """Fit a core by AdamW with a cosine-decayed learning rate.
 
-    Every batch gives each of ``core.players()`` one step, in order. The core ends
-    calibrated and in evaluation mode.
+    Batches are drawn from what ``core.prepare`` makes of the rows. Every batch gives each of ``core.players()`` one
+    step, in order. The core ends calibrated on the rows themselves and in evaluation mode.
 
     Parameters
     ----------
@@ -64,7 +64,8 @@ def train(
         If a loss stops being finite.
     """
     players = core.players()
-    batch_num = math.ceil(len(x) / batch_size)
+    training_x, training_y = core.prepare(x, y)
+    batch_num = math.ceil(len(training_x) / batch_size)
     optimizers = [
         torch.optim.AdamW(player.parameters, lr=player.lr or lr, weight_decay=weight_decay, fused=True)
         for player in players
@@ -75,9 +76,9 @@ def train(
     with _threads_for(x):
         for epoch in tqdm(range(epoch_num), desc=type(core).__name__, unit="epoch", disable=not verbose):
             total = torch.zeros((), device=x.device)
-            for rows in torch.randperm(len(x), device=x.device).tensor_split(batch_num):
+            for rows in torch.randperm(len(training_x), device=x.device).tensor_split(batch_num):
                 for player, optimizer, scheduler in zip(players, optimizers, schedulers, strict=True):
-                    loss = player.loss(x[rows], None if y is None else y[rows])
+                    loss = player.loss(training_x[rows], None if training_y is None else training_y[rows])
                     optimizer.zero_grad()
                     loss.backward()
                     optimizer.step()
@@ -98,7 +99,9 @@ def score(core: Core, x: Tensor) -> Tensor:
     """Score rows block by block.
 
     Every block has the same number of rows, the last one filled up with zeros: matrix products round differently for
-    different batch shapes, so this is what gives a row the same score, to the bit, in whatever company it comes.
+    different batch shapes, so this is what gives a row the same score, to the bit, in whatever company it comes. That
+    number is a power of two: processors compute what does not fill their vectors by other instructions, which round
+    differently too.
 
     Parameters
     ----------
@@ -112,7 +115,7 @@ def score(core: Core, x: Tensor) -> Tensor:
     Tensor of shape (n,), float32
         Higher is more anomalous.
     """
-    block = max(2, _BLOCK_ELEMENTS // x[0].numel())
+    block = 2 ** (max(2, _BLOCK_ELEMENTS // x[0].numel()).bit_length() - 1)
     scores = []
     with _threads_for(x):
         for rows in x.split(block):

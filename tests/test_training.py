@@ -83,6 +83,25 @@ def test_labels_go_with_their_rows():
     assert sorted(torch.cat([labels for _, labels in rows[:3]]).tolist()) == list(range(10))
 
 
+def test_prepared_rows_replace_those_that_came_until_calibration():
+    core, x = Mean(1), torch.zeros(10, 1)
+    calls = []
+
+    def prepare(x, y):
+        calls.append((x, y))
+        return torch.ones(13, 1), torch.arange(13)
+
+    core.prepare = prepare
+    history = train(core, x, None, epoch_num=2, batch_size=4, lr=1e-9, weight_decay=0.0)
+    assert len(calls) == 1
+    assert calls[0][0] is x
+    assert calls[0][1] is None
+    assert core.batches == [4, 3, 3, 3] * 2
+    assert sorted(torch.cat(core.labels[:4]).tolist()) == list(range(13))
+    assert history == pytest.approx([1, 1])
+    assert core.calibrated is x
+
+
 def test_loss_falls_to_the_minimum():
     x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0)) + torch.tensor([1.0, -2.0, 0.5])
     core = Mean(3)
@@ -113,3 +132,12 @@ def test_score_joins_blocks(shape, n):
     x = torch.randn(min(n, 300) if len(shape) == 3 else n, *shape)
     expected = x.double().square().flatten(1).sum(dim=1)
     np.testing.assert_allclose(score(core, x), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(3,), (7,), (2, 5, 4), (1, 30, 30)])
+def test_place_does_not_change_a_score(shape):
+    core = Mean(shape).eval()
+    core.anomaly_score = lambda x: torch.sigmoid(x.flatten(1)[:, 0]) * torch.log1p(x.flatten(1)[:, 1].square())
+    x = torch.randn(9000 if len(shape) == 1 else 90, *shape)
+    order = torch.randperm(len(x))
+    assert torch.equal(score(core, x)[order], score(core, x[order]))
