@@ -40,7 +40,8 @@ scales of log E_is, less its median and divided by its median absolute deviation
 
 Deviations from the paper
 -------------------------
-- The text calls the perturbators adversarial, Eq. 2 and Algorithm 1 let all networks minimise one loss. We follow these.
+- The text calls the perturbators adversarial, but in Eq. 2 and Algorithm 1 all networks minimise one loss. We follow
+  the latter.
 - Section 5 gives the learning rates 5e-3 to encoder and discriminator and 1e-5 to the perturbators, Algorithm 1 one to
   encoder and perturbators and another to the discriminator. We follow section 5.
 - The perturbators step after the other networks, with noise drawn anew, and not from the same gradient.
@@ -230,11 +231,11 @@ class DHAGCore(Core):
         return loss
 
     def training_loss(self, x, y=None):
-        """What encoder and discriminator minimise."""
+        """Give what encoder and discriminator minimise."""
         return self.generation_loss(x, y)
 
     def players(self):
-        """Encoder and discriminator at the detector's learning rate, then the perturbators at their own."""
+        """Let encoder and discriminator learn at the detector's rate, then the perturbators at their own."""
         perturbing = list(self.perturbators.parameters())
         own = {id(parameter) for parameter in perturbing}
         others = [parameter for parameter in self.parameters() if id(parameter) not in own]
@@ -390,7 +391,7 @@ class RestoringCore(DHAGCore):
         return ((1 + scale.square()) / scale.square() * error).mean()
 
     def residuals(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What is not restored of latent vectors and of rows, at all scales and the infinite one.
+        """Measure what is not restored of latent vectors and of rows, at all scales and the infinite one.
 
         Parameters
         ----------
@@ -431,7 +432,9 @@ class RestoringCore(DHAGCore):
 
     def anomaly_score(self, x):
         """Mean of the standardised energies."""
-        return ((self.energies(x) - self.median) / self.spread).mean(dim=(0, 1))
+        standardised = (self.energies(x) - self.median) / self.spread
+        # rows first: a sum over the first dimensions rounds differently in a block's last rows
+        return standardised.flatten(0, 1).T.contiguous().mean(dim=1)
 
 
 class DHAG(DeepDetector):
