@@ -1,6 +1,7 @@
 """Deep anomaly detectors that learn what is normal by inventing anomalies, as drop-in PyOD detectors."""
 
 from pyod_synth.models.anorand import AnoRand
+from pyod_synth.models.dhag import DHAG
 from pyod_synth.models.plad import PLAD
 
-__all__ = ["PLAD", "AnoRand"]
+__all__ = ["DHAG", "PLAD", "AnoRand"]

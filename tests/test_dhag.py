@@ -1,0 +1,383 @@
+"""DHAG's mathematics against numpy, and what follows from it."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from pyod_synth import DHAG
+from pyod_synth.models.dhag import FreeCore, Perturbators, RestoringCore, dhag_loss, log_energy, pseudo_labels
+from tests.detectors import small
+
+
+def numpy_of(value):
+    return value.detach().double().numpy()
+
+
+def silu(x):
+    return x / (1 + np.exp(-x))
+
+
+def softplus(x):
+    return np.log1p(np.exp(x))
+
+
+def run_mlp(net, x):
+    """Linear layers with SiLU between them, in float64."""
+    *hidden, last = [layer for layer in net if isinstance(layer, torch.nn.Linear)]
+    for layer in hidden:
+        x = silu(x @ numpy_of(layer.weight).T + numpy_of(layer.bias))
+    return x @ numpy_of(last.weight).T + numpy_of(last.bias)
+
+
+def convolve(layer, x, channels, filters):
+    """One group of a convolution: (inputs, *sizes) to (outputs, *sizes), stride 1, as sums over the kernel."""
+    weight, bias = numpy_of(layer.weight)[filters], numpy_of(layer.bias)[filters]
+    assert weight.shape[1] == channels
+    kernel = weight.shape[2:]
+    padded = np.pad(x, [(0, 0)] + [(k // 2, k // 2) for k in kernel])
+    output = np.zeros((len(weight), *x.shape[1:])) + bias.reshape(-1, *[1] * len(kernel))
+    for offset in np.ndindex(*kernel):
+        window = padded[(slice(None), *(slice(o, o + s) for o, s in zip(offset, x.shape[1:], strict=True)))]
+        output += np.tensordot(weight[(slice(None), slice(None), *offset)], window, axes=1)
+    return output
+
+
+@pytest.fixture
+def x():
+    return torch.randn(7, 4, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("input_shape", "space"), [((4,), "latent"), ((4,), "input"), ((2, 6, 5), "input")], ids=["latent", "row", "image"]
+)
+def test_each_perturbator_is_a_network_of_its_own(input_shape, space):
+    output_shape = (3,) if space == "latent" else input_shape
+    perturbators = Perturbators(input_shape, output_shape, n_perturbators=2, n_filters=3)
+    rows = torch.randn(5, *input_shape)
+    channels, *sizes = input_shape if len(input_shape) == 3 else (1, *input_shape)
+    torch.manual_seed(1)
+    drawn = numpy_of(perturbators(rows))
+    assert drawn.shape == (5, 2, *output_shape)
+    torch.manual_seed(1)
+    noise = numpy_of(torch.randn(5, 2, 1, *sizes))
+    net = perturbators.net
+    for row, own in np.ndindex(5, 2):
+        filters = slice(3 * own, 3 * own + 3)
+        value = np.concatenate([numpy_of(rows[row]).reshape(channels, *sizes), noise[row, own]])
+        value = silu(convolve(net[0], value, channels + 1, filters))
+        value = silu(convolve(net[2], value, 3, filters))
+        if space == "latent":
+            weight, bias = numpy_of(net[-1].weight)[filters, :, 0], numpy_of(net[-1].bias)[filters]
+            value = weight @ value.ravel() + bias
+        else:
+            value = convolve(net[4], value, 3, slice(channels * own, channels * own + channels))
+        np.testing.assert_allclose(drawn[row, own], value.reshape(output_shape), atol=1e-5)
+
+
+def test_perturbators_are_stochastic_and_shrink_images():
+    perturbators = Perturbators((3, 9, 6), (4,), n_perturbators=3, n_filters=2)
+    images = torch.randn(2, 3, 9, 6)
+    first, second = perturbators(images), perturbators(images)
+    assert first.shape == (2, 3, 4)
+    assert (first != second).all()
+    assert perturbators.net[:4](torch.zeros(1, 12, 9, 6)).shape == (1, 6, 3, 2)
+
+
+def test_smallest_perturbations_of_each_perturbator_are_normal():
+    norm = torch.tensor([[3.0, 1.0], [1.0, 4.0], [2.0, 2.0], [9.0, 3.0]])
+    assert pseudo_labels(norm, 2).tolist() == [[1, 0], [0, 1], [0, 0], [1, 1]]
+    assert pseudo_labels(norm, 0).all()
+    assert not pseudo_labels(norm, 4).any()
+
+
+def numpy_dhag_loss(normal, perturbed, perturbation, n_normal, lambda1, lambda2):
+    """Eq. 2 by loops over its definition."""
+    m, n = perturbed.shape
+    norms = np.sqrt((perturbation**2).sum(axis=2))
+    entropy, cosine = 0.0, 0.0
+    for own in range(n):
+        smallest = set(np.argsort(norms[:, own])[:n_normal])
+        for i in range(m):
+            p = 1 / (1 + np.exp(-perturbed[i, own]))
+            entropy -= np.log(1 - p if i in smallest else p) / (m * n)
+            for other in set(range(n)) - {own}:
+                product = perturbation[i, own] @ perturbation[i, other]
+                cosine += product / (norms[i, own] * norms[i, other]) / (m * n * (n - 1))
+    return np.mean(-np.log(1 - 1 / (1 + np.exp(-normal)))) + entropy + lambda1 * norms.mean() + lambda2 * cosine
+
+
+def test_loss_is_equation_2():
+    rng = np.random.default_rng(0)
+    normal, perturbed, perturbation = rng.normal(size=6), rng.normal(size=(6, 3)), rng.normal(size=(6, 3, 4))
+    expected = numpy_dhag_loss(normal, perturbed, perturbation, 2, 0.7, 1.3)
+    loss = dhag_loss(*(torch.tensor(value) for value in (normal, perturbed, perturbation)), 2, 0.7, 1.3)
+    assert loss.item() == pytest.approx(expected)
+
+
+def test_loss_of_one_perturbator_and_of_no_perturbation_is_finite():
+    perturbation = torch.zeros(3, 1, 2, requires_grad=True)
+    dhag_loss(torch.zeros(3), torch.zeros(3, 1), perturbation, 1, 1.0, 1.0).backward()
+    assert perturbation.grad.isfinite().all()
+    perturbation = torch.zeros(3, 2, 2, requires_grad=True)
+    dhag_loss(torch.zeros(3), torch.zeros(3, 2), perturbation, 1, 1.0, 1.0).backward()
+    assert perturbation.grad.isfinite().all()
+
+
+def free_core(space="latent", n_augmented=146):
+    output_shape = (3,) if space == "latent" else (4,)
+    return FreeCore(
+        (4,),
+        hidden_size=5,
+        latent_size=3,
+        perturbators=Perturbators((4,), output_shape, 2, 3),
+        space=space,
+        n_augmented=n_augmented,
+        lambda1=0.7,
+        lambda2=1.3,
+        perturbator_lr=1e-5,
+    )
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize("space", ["latent", "input"])
+def test_loss_of_the_free_discriminator(x, space, labelled):
+    core = free_core(space)
+    y = torch.tensor([0, 1, 0, 0, 0, 1, 0]) if labelled else None
+    normal = x[y == 0] if labelled else x
+    torch.manual_seed(2)
+    loss = core.training_loss(x, y)
+    torch.manual_seed(2)
+    e, rows = numpy_of(core.perturbators(normal)), numpy_of(normal)
+
+    def encode(values):
+        return run_mlp(core.encoder, values)
+
+    def judge(z):
+        return run_mlp(core.discriminator, z)[..., 0]
+
+    perturbed = encode(rows)[:, None] + e if space == "latent" else encode(rows[:, None] + e)
+    n_normal = 1 if labelled else 2  # 146 / 512 of 5 or of 7 rows
+    expected = numpy_dhag_loss(judge(encode(rows)), judge(perturbed), e, n_normal, 0.7, 1.3)
+    if labelled:
+        expected += softplus(-judge(encode(numpy_of(x[y == 1])))).mean()
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(numpy_of(core.anomaly_score(x)), judge(encode(numpy_of(x))), atol=1e-5)
+
+
+def test_batches_of_one_label_only(x):
+    core = free_core()
+    for y in (torch.zeros(7, dtype=int), torch.ones(7, dtype=int)):
+        assert core.training_loss(x, y).isfinite()
+
+
+def test_players_share_all_parameters_and_step_at_rates_of_their_own():
+    core = free_core()
+    first, second = core.players()
+    assert (first.lr, second.lr) == (None, 1e-5)
+    sets = [{id(parameter) for parameter in player.parameters} for player in (first, second)]
+    assert not sets[0] & sets[1]
+    assert sets[0] | sets[1] == {id(parameter) for parameter in core.parameters()}
+    assert sets[1] == {id(parameter) for parameter in core.perturbators.parameters()}
+
+
+def restoring_core():
+    core = RestoringCore(
+        (4,),
+        hidden_size=5,
+        latent_size=6,
+        scales=(0.5, 2.0),
+        restoring_weight=10.0,
+        perturbators=Perturbators((4,), (6,), 2, 3),
+        space="latent",
+        n_augmented=50,
+        lambda1=0.1,
+        lambda2=0.1,
+        perturbator_lr=1e-3,
+    )
+    with torch.no_grad():
+        core.log_slope += torch.tensor([0.4, -0.1])
+        core.intercept += torch.tensor([0.2, 0.5])
+    return core
+
+
+def numpy_encode(core, rows):
+    return run_mlp(core.encoder, rows) + rows @ numpy_of(core.encoder_skip.weight).T
+
+
+def numpy_restore(core, z, scale):
+    z = z + run_mlp(core.scale_embedding, np.log(scale).reshape(-1, 1))
+    return run_mlp(core.decoder, z) + z @ numpy_of(core.decoder_skip.weight).T
+
+
+def test_restoring_discriminator_asks_what_the_encoder_makes_of_a_restored_row(x):
+    core = restoring_core()
+    torch.manual_seed(3)
+    logit = core.logit(core.encode(x))
+    torch.manual_seed(3)
+    index = torch.randint(2, (7,)).numpy()
+    scale = np.array([0.5, 2.0])[index]
+    z = numpy_encode(core, numpy_of(x))
+    residual = z - numpy_encode(core, numpy_restore(core, z, scale))
+    slope, intercept = np.exp([0.4, -0.1])[index], np.array([0.2, 0.5])[index]
+    expected = slope * np.log((residual**2).mean(axis=1) + 1e-4) + intercept
+    np.testing.assert_allclose(numpy_of(logit), expected, atol=1e-4)
+
+
+def test_restoring_loss(x):
+    core = restoring_core()
+    torch.manual_seed(4)
+    loss = core.restoring_loss(x)
+    torch.manual_seed(4)
+    scale = np.exp(numpy_of(torch.empty(7).uniform_(math.log(0.5), math.log(2.0))))
+    noise = numpy_of(torch.randn_like(x))
+    e = numpy_of(core.perturbators(x))[np.arange(7), torch.randint(2, (7,)).numpy()]
+    rows = numpy_of(x)
+    size = np.clip(np.sqrt((e**2).sum(axis=1) / 4), 0.5, 2.0)
+    expected = 0.0
+    for z, s in (
+        (numpy_encode(core, rows + scale[:, None] * noise), scale),
+        (numpy_encode(core, rows) + e, size),
+    ):
+        error = ((numpy_restore(core, z, s) - rows) ** 2).mean(axis=1)
+        expected += ((1 + s**2) / s**2 * error).mean() / 2
+    assert loss.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_log_energy():
+    residual, mean_square = np.array([[1.0, -2.0], [0.0, 30.0]]), np.array([0.5, 4.0])
+    relative = residual**2 / mean_square
+    tensors = torch.tensor(residual), torch.tensor(mean_square)
+    np.testing.assert_allclose(log_energy(*tensors, bounded=False), np.log(relative.mean(axis=1) + 1e-6))
+    np.testing.assert_allclose(log_energy(*tensors, bounded=True), np.log(np.log(1 + relative).mean(axis=1) + 1e-6))
+
+
+def test_score_of_the_restoring_discriminator(table):
+    clf = small(DHAG, scales=(0.3, 1.5), epoch_num=10).fit(table)
+    core = clf.core_
+    new = table[:20] + np.random.default_rng(1).normal(size=(20, 3)) * table.std(axis=0)
+    train, test = (clf.standardizer_.transform(rows).astype(np.float64) for rows in (table, new))
+
+    def residuals(rows):
+        z = numpy_encode(core, rows)
+        restored = [numpy_restore(core, z, np.full(len(rows), np.float32(s), dtype=float)) for s in (0.3, 1.5)]
+        latent = [z - numpy_encode(core, r) for r in restored] + [z - numpy_encode(core, train).mean(axis=0)]
+        return latent, [rows - r for r in restored] + [rows - train.mean(axis=0)]
+
+    total = 0.0
+    for bounded, (known, asked) in enumerate(zip(residuals(train), residuals(test), strict=True)):
+        for usual, unknown in zip(known, asked, strict=True):
+            mean_square = (usual**2).mean(axis=0) + 1e-4
+            energies = [
+                np.log((np.log1p(r**2 / mean_square) if bounded else r**2 / mean_square).mean(axis=1) + 1e-6)
+                for r in (usual, unknown)
+            ]
+            median = np.sort(energies[0])[(len(train) - 1) // 2]
+            spread = np.sort(np.abs(energies[0] - median))[(len(train) - 1) // 2] + 1e-3
+            total = total + (energies[1] - median) / spread
+    np.testing.assert_allclose(clf.decision_function(new), total / 6, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("space", ["latent", "input"])
+def test_score_grows_with_distance(table, space):
+    clf = small(DHAG, space=space, hidden_size=16, latent_size=8, epoch_num=20).fit(table)
+    direction = np.random.default_rng(0).normal(size=3) * table.std(axis=0)
+    along = table.mean(axis=0) + np.geomspace(6, 1e5, 30)[:, None] * direction
+    assert (np.diff(clf.decision_function(along)) > 0).all()
+
+
+@pytest.mark.parametrize("discriminator", ["restoring", "free"])
+@pytest.mark.parametrize("space", ["latent", "input"])
+@pytest.mark.parametrize("kind", ["table", "images"])
+def test_every_form_trains(request, discriminator, space, kind):
+    X = request.getfixturevalue(kind)
+    clf = small(DHAG, discriminator=discriminator, space=space, epoch_num=20).fit(X)
+    assert np.mean(clf.history_[-5:]) < np.mean(clf.history_[:5])
+    assert np.isfinite(clf.decision_scores_).all()
+    np.testing.assert_array_equal(clf.decision_function(X[5:6]), clf.decision_scores_[5:6])
+
+
+def test_perturbators_move_at_their_own_rate(table):
+    weights = []
+    for rate in (1e-12, 1e-2):
+        clf = small(DHAG, discriminator="free", perturbator_lr=rate, lr=1e-2, weight_decay=0.0).fit(table)
+        weights.append([numpy_of(p) for p in (clf.core_.perturbators.net[0].weight, clf.core_.encoder[0].weight)])
+    torch.manual_seed(np.random.RandomState(0).randint(2**31 - 1))
+    untrained = small(DHAG, discriminator="free").build_core((3,))
+    for index, (perturbing, encoding) in enumerate(weights):
+        moved = np.abs(perturbing - numpy_of(untrained.perturbators.net[0].weight)).max()
+        assert (moved > 1e-3) == bool(index)
+        assert np.abs(encoding - numpy_of(untrained.encoder[0].weight)).max() > 1e-3
+
+
+def test_heavier_lambdas_make_perturbations_smaller_and_more_diverse(table):
+    def fit(**weights):
+        parameters = {"n_perturbators": 3, "latent_size": 8, "epoch_num": 60, "perturbator_lr": 1e-2} | weights
+        clf = small(DHAG, discriminator="free", **parameters).fit(table)
+        x = torch.tensor(clf.standardizer_.transform(table))
+        torch.manual_seed(0)
+        e = numpy_of(clf.core_.perturbators(x))
+        norms = np.sqrt((e**2).sum(axis=2))
+        direction = e / norms[..., None]
+        return norms.mean(), np.einsum("ilk,imk->ilm", direction, direction)[:, [0, 0, 1], [1, 2, 2]].mean()
+
+    plain, heavy = fit(lambda1=0.0, lambda2=0.0), fit(lambda1=1.0, lambda2=1.0)
+    assert heavy[0] < 0.5 * plain[0]
+    assert fit(lambda1=0.0, lambda2=1.0)[1] < plain[1] - 0.05
+
+
+@pytest.mark.parametrize("discriminator", ["restoring", "free"])
+def test_known_anomalies_are_recognised(table, discriminator):
+    rng = np.random.default_rng(2)
+    odd = table.mean(axis=0) + table.std(axis=0) * (np.array([1.5, -1.5, 1.5]) + 0.1 * rng.normal(size=(60, 3)))
+    X, y = np.concatenate([table, odd[:15]]), np.r_[np.zeros(150, dtype=int), np.ones(15, dtype=int)]
+    parameters = {"discriminator": discriminator, "hidden_size": 16, "latent_size": 8, "epoch_num": 40}
+
+    def auroc(clf):
+        return roc_auc_score(
+            np.r_[np.zeros(150), np.ones(45)], clf.decision_function(np.concatenate([table, odd[15:]]))
+        )
+
+    blind = auroc(small(DHAG, **parameters).fit(X))
+    told = auroc(small(DHAG, use_labels=True, **parameters).fit(X, y))
+    assert told > blind
+    assert told > 0.85
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("discriminator", "svm"),
+        ("space", "output"),
+        ("n_perturbators", 0),
+        ("n_augmented", 513),
+        ("lambda1", -1.0),
+        ("lambda2", -1.0),
+        ("use_labels", "yes"),
+        ("hidden_size", 0),
+        ("latent_size", 0),
+        ("n_filters", 0),
+        ("scales", ()),
+        ("scales", (0.4, 0.0)),
+        ("scales", (math.inf,)),
+        ("scales", 0.4),
+        ("restoring_weight", -1.0),
+        ("perturbator_lr", 0.0),
+    ],
+)
+def test_parameters_out_of_range(table, name, value):
+    with pytest.raises(ValueError, match=name):
+        small(DHAG, **{name: value}).fit(table)
+
+
+@pytest.mark.needs_data
+@pytest.mark.parametrize(("name", "least"), [("6_cardio", 0.93), ("38_thyroid", 0.95), ("42_WBC", 0.95)])
+def test_real_tables(data_folder, name, least):
+    with np.load(data_folder / "adbench" / "Classical" / f"{name}.npz") as arrays:
+        X, y = arrays["X"], arrays["y"].ravel()
+    normal = np.random.default_rng(0).permutation(np.flatnonzero(y == 0))
+    train, test = normal[: len(normal) // 2], np.r_[normal[len(normal) // 2 :], np.flatnonzero(y == 1)]
+    scores = DHAG(random_state=0).fit(X[train]).decision_function(X[test])
+    assert roc_auc_score(y[test], scores) > least
