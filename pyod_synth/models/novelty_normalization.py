@@ -185,6 +185,7 @@ class NoveltyCore(Core):
 
     def total_loss(self, scores: Tensor) -> Tensor:
         """Eq. 4 and 6 for S of shape (groups, batch)."""
+        scores = scores.mean(dim=0)
         loss = (normalize(scores, *batch_bounds(scores)) if self.normalization else scores).mean()
         return loss if self.novelty is None else loss - self.lam2 * self.novelty.expected_count()
 
