@@ -26,7 +26,8 @@ x~ = x + s e with e from N(0, I), at several scales s; the networks are told the
     L_r(x, s)  = |x - De(En(x~, s))|^2, averaged over features                     restores the clean row
     L_ns(x, s) = -log(1 - MLP(En(x, s))) - log MLP(En(x~, s))                      clean is 0, noisy is 1
 
-S and Reg follow from these as before, for each scale on its own, and the loss averages over scales. A row's score has
+A step draws as many scales for each row as the score has, log-uniform over their range. S and Reg follow as before,
+from the means of both over these. A row's score has, at each of the scales given,
 
     L_r(x, s)  = (mean_k r_k^2 / m_sk)^(1/2),  r = x - De(En(x, s))                what the autoencoder changes in x
     L_ns(x, s) = MLP(En(x, s))
@@ -162,7 +163,7 @@ class NoveltyCore(Core):
     normalization : bool
     lam1, lam2 : float
     groups : int
-        Kinds of S, each with bounds of its own.
+        Kinds of S, each with bounds of its own in the score.
     """
 
     def __init__(self, novelty, normalization, lam1, lam2, groups):
@@ -184,7 +185,11 @@ class NoveltyCore(Core):
         return restoration if novelty is None else (1 - self.lam1) * restoration + self.lam1 * novelty
 
     def total_loss(self, scores: Tensor) -> Tensor:
-        """Eq. 4 and 6 for S of shape (groups, batch)."""
+        """Eq. 4 and 6 for S of shape (groups, batch), averaged over groups.
+
+        The batch's range of the average keeps each group's weight; ranges of their own would let those of the smallest
+        scales, where all rows are restored alike, lead the loss.
+        """
         scores = scores.mean(dim=0)
         loss = (normalize(scores, *batch_bounds(scores)) if self.normalization else scores).mean()
         return loss if self.novelty is None else loss - self.lam2 * self.novelty.expected_count()
@@ -242,7 +247,7 @@ class DenoisingCore(NoveltyCore):
     novelty, normalization, lam1, lam2
         See :class:`NoveltyCore`.
     scales : sequence of float
-        Of the noise.
+        Of the noise; the score looks at each, and training draws from their range.
     batch_size : int
         Rows of the batches whose bounds are averaged.
     """
@@ -257,13 +262,22 @@ class DenoisingCore(NoveltyCore):
         self.register_buffer("scales", torch.tensor([float(s) for s in scales]).view(-1, 1, *ones))
         self.register_buffer("mean_square", torch.ones(len(scales), 1, math.prod(input_shape)))
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Rows at every scale, (scales, batch, *input_shape) or (batch, ...) for all: (scales, batch, latent_size).
+    def encode(self, x: Tensor, scales: Tensor) -> Tensor:
+        """Encode rows, telling the encoder their scales.
 
         A noisy row has about unit variance again once it is divided by sqrt(1 + s^2).
+
+        Parameters
+        ----------
+        x : Tensor of shape (scales, batch, *input_shape), or (batch, *input_shape) for all scales alike
+        scales : Tensor of shape (scales, batch or 1, 1, ...)
+
+        Returns
+        -------
+        Tensor of shape (scales, batch, latent_size)
         """
-        x = x / torch.sqrt(1 + self.scales.square())
-        told = self.scales.log().expand(*x.shape[:2], 1, *x.shape[3:])
+        x = x / torch.sqrt(1 + scales.square())
+        told = scales.log().expand(*x.shape[:2], 1, *x.shape[3:])
         return self.encoder(torch.cat([x, told], dim=2).flatten(0, 1)).unflatten(0, x.shape[:2])
 
     def restore(self, z: Tensor) -> Tensor:
@@ -274,20 +288,27 @@ class DenoisingCore(NoveltyCore):
         """Subtract from rows (batch, *input_shape) what is decoded: (scales, batch, features)."""
         return x.flatten(1) - self.restore(z)
 
+    def draw_scales(self, batch: int) -> Tensor:
+        """Draw a scale for each noisy copy of each row, log-uniform over the range: (scales, batch, 1, ...)."""
+        low, high = self.scales.log().aminmax()
+        uniform = torch.rand(len(self.scales), batch, *self.scales.shape[2:], device=self.scales.device)
+        return torch.exp(low + (high - low) * uniform)
+
     def training_loss(self, x, y=None):
         """Eq. 4 of the noisy rows' restoration and of the NS module's cross entropy."""
-        noisy = x + self.scales * torch.randn(len(self.scales), *x.shape, device=x.device)
-        z = self.encode(noisy)
+        scales = self.draw_scales(len(x))
+        noisy = x + scales * torch.randn(len(scales), *x.shape, device=x.device)
+        z = self.encode(noisy, scales)
         restoration = self.residual(x, z).square().mean(dim=2)
         cross_entropy = None
         if self.novelty is not None:
             # logsigmoid of f is log MLP, and of -f log(1 - MLP)
-            cross_entropy = -logsigmoid(-self.novelty(self.encode(x))) - logsigmoid(self.novelty(z))
+            cross_entropy = -logsigmoid(-self.novelty(self.encode(x, scales))) - logsigmoid(self.novelty(z))
         return self.total_loss(self.combine(restoration, cross_entropy))
 
     def novelty_scores(self, x):
         """S of clean rows at every scale."""
-        z = self.encode(x)
+        z = self.encode(x, self.scales)
         restoration = (self.residual(x, z).square() / self.mean_square).mean(dim=2).sqrt()
         return self.combine(restoration, None if self.novelty is None else self.novelty(z).sigmoid())
 
@@ -295,7 +316,9 @@ class DenoisingCore(NoveltyCore):
     def calibrate(self, x):
         """Learn usual residuals from all training rows, and then the bounds from batches of them."""
         batches = x[torch.randperm(len(x), device=x.device)].tensor_split(math.ceil(len(x) / self.batch_size))
-        squares = sum(self.residual(rows, self.encode(rows)).square().sum(dim=1, keepdim=True) for rows in batches)
+        squares = sum(
+            self.residual(rows, self.encode(rows, self.scales)).square().sum(dim=1, keepdim=True) for rows in batches
+        )
         self.mean_square = squares / len(x) + _LEAST_SQUARE
         for rows in batches:
             self.keep_bounds(self.novelty_scores(rows))
@@ -330,7 +353,8 @@ class NoveltyNormalization(DeepDetector):
         Length of the latent vector, and units of the NS module's hidden layers; the paper takes 32 for MNIST and 64 for
         CIFAR-10.
     scales : sequence of float, default=(0.1, 0.3, 1.0, 3.0)
-        Deviations of the noise, in standard deviations of a feature; only for the denoising autoencoder.
+        Deviations of the noise at which rows are scored, in standard deviations of a feature; training draws as many
+        for each row from their range. Only for the denoising autoencoder.
     lr : float, default=3e-3
         Initial learning rate; each step of the denoising autoencoder averages over all scales, and so may be larger.
     contamination, preprocessing, epoch_num, batch_size, weight_decay, device, random_state, verbose, image_shape
