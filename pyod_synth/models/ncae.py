@@ -46,8 +46,13 @@ of each feature's residual r = x - restored(x, s), two energies are measured for
 
     E_1s(x) = log mean_k r_k^2 / m_k,     E_2s(x) = log mean_k log(1 + r_k^2 / m_k).
 
-The second bounds what one feature may claim. The score is the mean of all of them, each less its median over the
-training rows and divided by its median absolute deviation.
+The second bounds what one feature may claim. Both are also measured at the infinite scale, of which nothing need be
+learned: there restored(x) is the mean of the training rows. With z the energies, each less its median over the training
+rows and divided by its median absolute deviation, the score is
+
+    1/2 sum_i max(mean_s z_is(x), z_i,inf(x)).
+
+Anomalies may form a cluster that the autoencoder learns to restore; they are then still odd for where they lie.
 
 Deviations from the paper
 -------------------------
@@ -58,8 +63,7 @@ Deviations from the paper
 - mu starts at the mean latent of the first batch, not of all rows.
 - At least one row of a batch counts as normal, so that batches of one row teach something.
 - The optimiser is the package's: AdamW with a cosine-decayed learning rate, the same for all players. The paper has
-  Adam and divides the rate by 10 every 10 epochs. Images go through the
-  package's LeNet; the paper gives no sizes.
+  Adam and divides the rate by 10 every 10 epochs. Images go through the package's LeNet; the paper gives no sizes.
 - With ``autoencoder="restoring"``, everything said above of it.
 """
 
@@ -292,9 +296,10 @@ class RestoringCore(CalibratedCore):
         f = encoder((input_shape[0] + 1, *input_shape[1:]), (hidden_size,), latent_size)
         g = decoder(latent_size, (hidden_size,), input_shape)
         super().__init__(f, g, input_shape, hidden_size, latent_size, **parameters)
-        energies = (2, len(scales))
+        energies = (2, len(scales) + 1)
         self.register_buffer("scales", torch.tensor(sorted(scales), dtype=torch.float32))
-        self.register_buffer("mean_square", torch.ones(len(scales), math.prod(input_shape)))
+        self.register_buffer("mean", torch.zeros(input_shape))
+        self.register_buffer("mean_square", torch.ones(len(scales) + 1, math.prod(input_shape)))
         self.register_buffer("median", torch.zeros(energies))
         self.register_buffer("deviation", torch.ones(energies))
 
@@ -321,6 +326,7 @@ class RestoringCore(CalibratedCore):
     @torch.no_grad()
     def calibrate(self, x):
         """Learn from training rows what residuals and what energies are usual at each scale."""
+        self.mean.copy_(x.mean(dim=0))
         blocks = x.split(max(1, _BLOCK_ELEMENTS // x[0].numel()))
         squares = sum(self.residuals(block).square().sum(dim=0) for block in blocks)
         self.mean_square.copy_(squares / len(x) + _TINY)
@@ -329,17 +335,19 @@ class RestoringCore(CalibratedCore):
         self.deviation.copy_((energies - self.median).abs().median(dim=0).values + _LEAST_DEVIATION)
 
     def anomaly_score(self, x):
-        """Mean of the energies, each relative to its median and its deviation."""
-        return ((self.energies(x) - self.median) / self.deviation).flatten(1).mean(dim=1)
+        """Join the energies, each relative to its median and its deviation."""
+        z = (self.energies(x) - self.median) / self.deviation
+        return torch.maximum(z[:, :, :-1].mean(dim=2), z[:, :, -1]).mean(dim=1)
 
     def energies(self, x: Tensor) -> Tensor:
-        """E_1s and E_2s of the module's text: (batch, 2, scales)."""
+        """E_1s and E_2s of the module's text, the infinite scale last: (batch, 2, scales + 1)."""
         relative = self.residuals(x).square() / self.mean_square
         return torch.log(torch.stack([relative.mean(dim=2), torch.log1p(relative).mean(dim=2)], dim=1) + _TINY)
 
     def residuals(self, x: Tensor) -> Tensor:
-        """Subtract restored(x, s) from x for all scales: (batch, scales, size)."""
-        return torch.stack([self.residual(x, scale) for scale in self.scales], dim=1)
+        """Subtract restored(x, s) from x for all scales, the infinite one last: (batch, scales + 1, size)."""
+        residuals = [self.residual(x, scale) for scale in self.scales]
+        return torch.stack([*residuals, (x - self.mean).flatten(1)], dim=1)
 
     def residual(self, x: Tensor, scale: Tensor) -> Tensor:
         """Subtract restored(x, s) from x for one scale: (batch, size)."""
@@ -386,7 +394,7 @@ class NCAE(DeepDetector):
         Length of the latent vector.
     scales : sequence of float, default=(0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
         Deviations of the noise that rows are restored from, in standard deviations of a feature: learned between the
-        smallest and the largest, scored at each; only for the restoring autoencoder.
+        smallest and the largest, scored at each and at the infinite scale; only for the restoring autoencoder.
     contamination, preprocessing, lr, epoch_num, batch_size, weight_decay, device, random_state, verbose, image_shape
         See :class:`pyod_synth.base.DeepDetector`.
 
