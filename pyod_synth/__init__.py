@@ -2,7 +2,8 @@
 
 from pyod_synth.models.anorand import AnoRand
 from pyod_synth.models.dhag import DHAG
+from pyod_synth.models.ncae import NCAE
 from pyod_synth.models.novelty_normalization import NoveltyNormalization
 from pyod_synth.models.plad import PLAD
 
-__all__ = ["DHAG", "PLAD", "AnoRand", "NoveltyNormalization"]
+__all__ = ["DHAG", "NCAE", "PLAD", "AnoRand", "NoveltyNormalization"]
