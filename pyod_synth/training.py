@@ -15,6 +15,7 @@ from pyod_synth.core import Core
 
 # Elements of one scoring block: small enough to stay in a processor's cache, large enough to amortise each call.
 _BLOCK_ELEMENTS = 2**15
+_LEAST_THREADED = 512  # elements of an image from which threads pay
 
 
 def train(
@@ -126,13 +127,13 @@ def score(core: Core, x: Tensor) -> Tensor:
 
 @contextmanager
 def _threads_for(x):
-    """Keep tables on one thread while the block runs.
+    """Keep tables and tiny images on one thread while the block runs.
 
     Their matrices are small: threads gain little on an idle machine and, waiting for each other in a busy one, slowed a
-    fit of 10,000 x 20 from 4 to 70 seconds on two cores. Convolutions keep all threads.
+    fit of 10,000 x 20 from 4 to 70 seconds on two cores. Convolutions over larger images keep all threads.
     """
     threads = torch.get_num_threads()
-    if x.ndim == 2:
+    if x.ndim == 2 or x[0].numel() < _LEAST_THREADED:
         torch.set_num_threads(1)
     try:
         yield

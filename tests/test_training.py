@@ -141,3 +141,18 @@ def test_place_does_not_change_a_score(shape):
     x = torch.randn(9000 if len(shape) == 1 else 90, *shape)
     order = torch.randperm(len(x))
     assert torch.equal(score(core, x)[order], score(core, x[order]))
+
+
+@pytest.mark.parametrize(("shape", "threads"), [((3,), 1), ((600,), 1), ((1, 8, 8), 1), ((1, 28, 28), 2)])
+def test_threads_within_and_after(shape, threads):
+    core, seen = Mean(shape), []
+    core.training_loss = lambda x, y: seen.append(torch.get_num_threads()) or (x - core.centre).square().mean()
+    core.calibrate = lambda x: seen.append(torch.get_num_threads())
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        train(core, torch.randn(6, *shape), None, **OPTIONS)
+        assert set(seen) == {threads}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
