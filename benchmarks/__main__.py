@@ -8,8 +8,7 @@ from pathlib import Path
 
 from joblib import cpu_count
 
-from benchmarks import datasets, detectors, plots, report, runner, settings
-from benchmarks.protocols import PROTOCOLS
+from benchmarks import datasets, detectors, plots, protocols, report, runner, settings
 from benchmarks.results import RecordsFile
 
 
@@ -54,7 +53,7 @@ def _report(options, command):
 def _list(options, command):
     print("Settings:", ", ".join(settings.names()))
     print("Detectors:", ", ".join(detectors.NAMES))
-    print("Protocols:", ", ".join(PROTOCOLS))
+    print("Protocols:", ", ".join(protocols.NAMES))
     print("Data sets:")
     for name, line in datasets.available(options.data).items():
         print(f"  {name:24} {line}")

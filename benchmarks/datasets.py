@@ -1,14 +1,21 @@
-"""Name -> :class:`Dataset`: what ships with scikit-learn, and ADBench's ``.npz`` files in a folder.
+"""Name -> :class:`Dataset`: what ships with scikit-learn, and what a folder holds.
 
-To add a bundled data set, write a function that returns it and enter it in ``BUNDLED``.
+A folder is searched with its subfolders for ADBench's ``.npz`` tables and embeddings, ODDS's ``.mat`` tables, and the
+images of Fashion-MNIST and MNIST. To add a bundled data set, write a function that returns it and enter it in
+``BUNDLED``; to add a kind of file, write a function (folder) -> dict of name to :class:`Found` and enter it in
+``FINDERS``.
 """
 
+import gzip
 import os
-from dataclasses import dataclass
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from scipy.io import loadmat
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine, make_classification
 
 
@@ -19,22 +26,60 @@ class Dataset:
     Parameters
     ----------
     name : str
-    X : ndarray of shape (n, d) or (n, C, H, W), float64
+    X : ndarray of shape (n, d), float64, or (n, C, H, W), float64 or uint8
+        Images from files stay as they are stored: 70,000 of them are 55 MB as uint8, and 440 MB as float64.
     y : ndarray of shape (n,), int64
         1 = anomaly, 0 = normal.
     provenance : str
         Where the rows come from and what was done to them.
+    train : ndarray of shape (n,), bool, or None, default=None
+        Which rows are of the official training part; the others are of the official test part. None where there is no
+        official split.
     """
 
     name: str
     X: np.ndarray
     y: np.ndarray
     provenance: str
+    train: np.ndarray | None = None
 
     @property
     def kind(self):
         """Tell "table" from "image"."""
         return "table" if self.X.ndim == 2 else "image"
+
+    def take(self, rows):
+        """Keep some rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Their indices.
+
+        Returns
+        -------
+        Dataset
+        """
+        train = None if self.train is None else self.train[rows]
+        return replace(self, X=self.X[rows], y=self.y[rows], train=train)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A data set that a folder holds, not read yet.
+
+    Parameters
+    ----------
+    group : str
+        The name that stands for this data set and its siblings.
+    provenance : str
+    read : callable
+        Without arguments; returns X, y and, where there is an official split, train.
+    """
+
+    group: str
+    provenance: str
+    read: Callable
 
 
 def load(name, folder=None):
@@ -43,7 +88,7 @@ def load(name, folder=None):
     Parameters
     ----------
     name : str
-        A bundled data set's name, or the stem of an ``.npz`` file in ``folder``, with or without ADBench's number.
+        One of :func:`available`.
     folder : path-like or None, default=None
         Searched with its subfolders.
 
@@ -54,45 +99,54 @@ def load(name, folder=None):
     Raises
     ------
     ValueError
-        If nothing of that name is there, or if the file is not of ADBench's form.
+        If nothing of that name is there.
     """
+    train = ()
     if name in BUNDLED:
         X, y, provenance = BUNDLED[name]()
     else:
-        path = _files(folder).get(name)
-        if path is None:
-            raise ValueError(f"no data set {name!r}: neither bundled ({', '.join(BUNDLED)}) nor an .npz in {folder}")
-        X, y, provenance = _read_npz(path)
-    return Dataset(name, np.asarray(X, dtype=np.float64), np.asarray(y).ravel().astype(np.int64), provenance)
+        found = _found(folder).get(name)
+        if found is None:
+            raise ValueError(
+                f"no data set {name!r}: not bundled ({', '.join(BUNDLED)}), and in {folder} neither an .npz with "
+                "arrays X and y nor another known file"
+            )
+        X, y, *train = found.read()
+        provenance = found.provenance
+    if X.ndim == 2:
+        X = X.astype(np.float64, copy=False)
+    return Dataset(name, X, y.ravel().astype(np.int64), provenance, *train)
 
 
 def expand(names, folder=None):
-    """Replace each group by its members and each short name by the file's full stem.
+    """Replace each group by its members and each short name by the full one.
 
     Parameters
     ----------
     names : iterable of str
-        Bundled names, names of files in ``folder``, or names of the folders that hold them (ADBench's ``Classical``,
-        ``CV_by_ResNet18`` and ``NLP_by_BERT``).
+        Names that :func:`available` lists, ADBench's with or without their number, or names of groups: the folders
+        that hold ADBench's files (``Classical``, ``CV_by_ResNet18``, ``NLP_by_BERT``), ``odds``, ``fashion-mnist`` and
+        ``mnist``. A group comes before a short name: ``mnist`` is the images, ADBench's table is ``24_mnist``.
     folder : path-like or None, default=None
 
     Returns
     -------
     list of str
-        Without repetitions, in the order given; groups by ADBench's numbers.
+        Without repetitions, in the order given; groups by their members' numbers.
 
     Raises
     ------
     ValueError
         If a name is unknown.
     """
-    files = _files(folder)
+    found = _found(folder)
     expanded = []
     for name in names:
-        if name in BUNDLED:
+        if name in BUNDLED or name in found:
             expanded.append(name)
             continue
-        members = [stem for stem, path in files.items() if name in (stem, _short(stem), path.parent.name)]
+        members = [full for full, data in found.items() if name == data.group]
+        members = members or [full for full in found if name == _short(full)]
         if not members:
             where = f"in {folder}" if folder else "(no folder: set PYOD_SYNTH_DATA or give --data)"
             raise ValueError(
@@ -120,15 +174,32 @@ def available(folder=None):
     dict of str to str
     """
     bundled = {name: load(name).provenance for name in BUNDLED}
-    return bundled | {stem: str(path) for stem, path in _files(folder).items()}
+    return bundled | {name: data.provenance for name, data in _found(folder).items()}
 
 
-def _files(folder):
-    """Every ``.npz`` under a folder by its stem, in the order of ADBench's numbers."""
+def _found(folder):
+    """Every data set under a folder by its name; none is read."""
     if folder is None:
         return {}
-    paths = sorted(Path(folder).rglob("*.npz"), key=lambda path: (path.parent.name, _number(path.stem), path.stem))
-    return {path.stem: path for path in paths}
+    return {name: data for find in FINDERS for name, data in find(Path(folder)).items()}
+
+
+def _adbench(folder):
+    """Every ``.npz`` that holds X and y by its stem, in the order of ADBench's numbers."""
+    paths = sorted(folder.rglob("*.npz"), key=lambda path: (path.parent.name, _number(path.stem), path.stem))
+    return {
+        path.stem: Found(path.parent.name, str(path), partial(_read_npz, path, "X", "y"))
+        for path in paths
+        if {"X.npy", "y.npy"} <= _members(path)
+    }
+
+
+def _members(path):
+    """Names in an archive; none if it is no archive, as where a checkout left out its large files."""
+    if not zipfile.is_zipfile(path):
+        return set()
+    with zipfile.ZipFile(path) as archive:
+        return set(archive.namelist())
 
 
 def _number(stem):
@@ -141,11 +212,88 @@ def _short(stem):
     return tail if head.isdigit() and tail else stem
 
 
-def _read_npz(path):
+def _read_npz(path, *names):
     with np.load(path, allow_pickle=False) as arrays:
-        if not {"X", "y"} <= set(arrays):
-            raise ValueError(f"{path} must hold the arrays X and y as ADBench's files do, got {sorted(arrays)}")
-        return arrays["X"], arrays["y"], str(path)
+        return tuple(arrays[name] for name in names)
+
+
+def _odds(folder):
+    """ODDS's tables; not every ``.mat`` is one."""
+    return {
+        f"odds-{name}": Found("odds", f"ODDS, {path}", partial(_read_mat, path))
+        for name in ("arrhythmia", "thyroid")
+        for path in sorted(folder.rglob(f"{name}.mat"))
+    }
+
+
+def _read_mat(path):
+    arrays = loadmat(path, variable_names=("X", "y"))
+    return arrays["X"], arrays["y"]
+
+
+def _fashion_mnist(folder):
+    """Fashion-MNIST's four files. MNIST's have the same names, so the path must speak of fashion."""
+    stems = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    for path in sorted(folder.rglob(f"{stems[0]}-ubyte.gz")):
+        files = [path.with_name(f"{stem}-ubyte.gz") for stem in stems]
+        place = f"{folder.name}/{path.relative_to(folder)}"
+        if "fashion" in place.lower() and all(file.is_file() for file in files):
+            return _one_against_rest("fashion-mnist", _GARMENTS, path.parent, partial(map, _read_idx, files))
+    return {}
+
+
+def _mnist(folder):
+    """MNIST as two ``.npz`` of images and labels."""
+    for path in sorted(folder.rglob("mnist_train.npz")):
+        files = [path, path.with_name("mnist_test.npz")]
+        if files[1].is_file():
+            digits = [f"the digit {digit}" for digit in range(10)]
+            return _one_against_rest("mnist", digits, path.parent, partial(_read_mnist, files))
+    return {}
+
+
+def _read_mnist(files):
+    return [array for file in files for array in _read_npz(file, "images", "labels")]
+
+
+def _one_against_rest(group, classes, where, read):
+    """Make a data set of each class of the images: it is normal, and the other classes are anomalies.
+
+    Parameters
+    ----------
+    group : str
+    classes : list of str
+        Their names.
+    where : path-like
+    read : callable
+        Without arguments; returns training images (n, H, W), their labels, test images and their labels.
+
+    Returns
+    -------
+    dict of str to Found
+    """
+
+    def select(label):
+        X_train, y_train, X_test, y_test = read()
+        X = np.concatenate([X_train, X_test])[:, None]
+        y = np.concatenate([y_train, y_test]) != label
+        return X, y, np.arange(len(X)) < len(X_train)
+
+    return {
+        f"{group}-{label}": Found(group, f"{name} against the rest, {where}", partial(select, label))
+        for label, name in enumerate(classes)
+    }
+
+
+def _read_idx(path):
+    """Read the format of MNIST's authors: 0, 0, type, number of dimensions, big-endian sizes, values."""
+    with gzip.open(path) as file:
+        content = file.read()
+    if content[:3] != b"\0\0\x08":  # 8 is unsigned bytes
+        raise ValueError(f"{path} must hold unsigned bytes in the idx format, got the first bytes {content[:4]!r}")
+    n_dimensions = content[3]
+    shape = np.frombuffer(content, ">i4", n_dimensions, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * n_dimensions).reshape(shape)
 
 
 def _thin(X, is_anomaly, count):
@@ -185,3 +333,5 @@ BUNDLED = {
     **{f"digits-{digit}-image": partial(_digits, digit, True) for digit in range(10)},
     "make-classification": _make_classification,
 }
+FINDERS = [_adbench, _odds, _fashion_mnist, _mnist]
+_GARMENTS = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]

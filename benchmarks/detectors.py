@@ -3,6 +3,8 @@
 To add a rival, enter a callable (seed, **parameters) -> PyOD detector in ``RIVALS``.
 """
 
+from inspect import signature
+
 from pyod.models.ecod import ECOD
 from pyod.models.iforest import IForest
 from pyod.models.knn import KNN
@@ -28,7 +30,7 @@ RIVALS = {
 NAMES = [*OURS, *RIVALS]
 
 
-def build(name, seed, parameters):
+def build(name, seed, parameters, labels=False):
     """Construct an unfitted detector.
 
     Parameters
@@ -39,6 +41,8 @@ def build(name, seed, parameters):
         Random state, where the detector has one.
     parameters : dict
         Constructor arguments that differ from the defaults.
+    labels : bool, default=False
+        Whether it is to learn from labels; ``parameters`` may still say ``use_labels=False``.
 
     Returns
     -------
@@ -47,8 +51,13 @@ def build(name, seed, parameters):
     Raises
     ------
     ValueError
-        If the name is unknown.
+        If the name is unknown, or if the detector does not learn from labels and should.
     """
+    if labels:
+        # a rival given labels would ignore them in silence
+        if name not in OURS or "use_labels" not in signature(OURS[name]).parameters:
+            raise ValueError(f"{name} does not learn from labels")
+        parameters = {"use_labels": True} | parameters
     if name in OURS:
         return OURS[name](random_state=seed, **parameters)
     if name in RIVALS:

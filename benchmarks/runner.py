@@ -10,9 +10,8 @@ import numpy as np
 from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
-from benchmarks import datasets, detectors
+from benchmarks import datasets, detectors, protocols
 from benchmarks.metrics import evaluate
-from benchmarks.protocols import PROTOCOLS, split
 from benchmarks.results import key
 
 _PACKAGES = ("pyod_synth", "pyod", "scikit-learn", "torch", "numpy")
@@ -78,8 +77,7 @@ def grid(settings, folder=None):
     """
     names = datasets.expand(settings.datasets, folder)
     for protocol in settings.protocols:
-        if protocol not in PROTOCOLS:
-            raise ValueError(f"unknown protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
+        protocols.named(protocol)
     for detector in settings.detectors:
         detectors.build(detector, seed=0, parameters=settings.parameters.get(detector, {}))
     return [
@@ -113,18 +111,22 @@ def run_cell(cell, folder=None):
     record = dict(cell) | {"status": "failed", "reason": ""}
     record["versions"] = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
     try:
-        parts = split(_load(cell["dataset"], folder), cell["protocol"], cell["seed"], cell["max_rows"])
+        dataset = _load(cell["dataset"], folder)
+        parts = protocols.split(dataset, cell["protocol"], cell["seed"], cell["max_rows"])
         record["sizes"] = {
             "train": len(parts.X_train),
             "test": len(parts.X_test),
             "anomalies": int(parts.y_test.sum()),
             "shape": list(parts.X_train.shape[1:]),
         }
+        labels = parts.y_train is not None
+        if labels:
+            record["sizes"]["known_anomalies"] = int(parts.y_train.sum())
         X_train, X_test = (detectors.shape_for(cell["detector"], X) for X in (parts.X_train, parts.X_test))
-        detector = detectors.build(cell["detector"], cell["seed"], cell["settings"])
+        detector = detectors.build(cell["detector"], cell["seed"], cell["settings"], labels)
         record["parameters"] = {name: _plain(value) for name, value in detector.get_params().items()}
         start = time.perf_counter()
-        detector.fit(X_train)
+        detector.fit(X_train, parts.y_train)
         fitted = time.perf_counter()
         scores = detector.decision_function(X_test)
         record["score_seconds"] = round(time.perf_counter() - fitted, 4)
