@@ -27,10 +27,11 @@ def mlp(sizes: Sequence[int]) -> nn.Sequential:
 
 
 def lenet(input_shape: Sequence[int], out_features: int) -> nn.Sequential:
-    """LeNet-type network of Deep SVDD for CIFAR-10: three 5x5 convolutions of 32, 64 and 128 filters, one hidden layer.
+    """LeNet-type network of Deep SVDD: 5x5 convolutions, each with a leaky ReLU and a pooling, and one hidden layer.
 
-    There is no batch normalisation: statistics of normal and of perturbed batches differ, which tells the two apart
-    for a reason that no single test row has.
+    Grey images get two convolutions of 16 and 32 filters, as for Fashion-MNIST, others three of 32, 64 and 128, as for
+    CIFAR-10. There is no batch normalisation: statistics of normal and of perturbed batches differ, which tells the two
+    apart for a reason that no single test row has.
 
     Parameters
     ----------
@@ -45,12 +46,17 @@ def lenet(input_shape: Sequence[int], out_features: int) -> nn.Sequential:
     """
     channels, height, width = input_shape
     layers = []
-    for filters in (32, 64, 128):
+    for filters in _filters(channels):
         layers += [nn.Conv2d(channels, filters, 5, padding=2), nn.LeakyReLU(), nn.MaxPool2d(2, ceil_mode=True)]
         channels, height, width = filters, math.ceil(height / 2), math.ceil(width / 2)
     return nn.Sequential(
         *layers, nn.Flatten(), nn.Linear(channels * height * width, 128), nn.LeakyReLU(), nn.Linear(128, out_features)
     )
+
+
+def _filters(channels):
+    # a noise scale beside a grey channel makes two
+    return (16, 32) if channels <= 2 else (32, 64, 128)
 
 
 def encoder(input_shape: Sequence[int], hidden: Sequence[int], latent_size: int) -> nn.Module:
@@ -93,13 +99,14 @@ def decoder(latent_size: int, hidden: Sequence[int], output_shape: Sequence[int]
     if len(output_shape) == 1:
         return mlp([latent_size, *hidden, *output_shape])
     channels, height, width = output_shape
+    filters = _filters(channels)
     sizes = [(height, width)]
-    for _ in range(3):
+    for _ in filters:
         sizes.append((math.ceil(sizes[-1][0] / 2), math.ceil(sizes[-1][1] / 2)))
-    smallest = (128, *sizes.pop())
+    smallest = (filters[-1], *sizes.pop())
     layers = [nn.Linear(latent_size, 128), nn.LeakyReLU(), nn.Linear(128, math.prod(smallest)), nn.LeakyReLU()]
     layers.append(nn.Unflatten(1, smallest))
-    for inputs, outputs in ((128, 64), (64, 32), (32, channels)):
+    for inputs, outputs in pairwise((*reversed(filters), channels)):
         layers += [nn.Upsample(size=sizes.pop()), nn.Conv2d(inputs, outputs, 5, padding=2), nn.LeakyReLU()]
     return nn.Sequential(*layers[:-1])
 

@@ -37,7 +37,7 @@ class Standardizer:
         """
         if self.enabled:
             columns = _as_columns(X)
-            magnitude = np.abs(columns).max(axis=0)
+            magnitude = np.abs(columns).max(axis=0).astype(np.float64)  # 1e100 is beyond float32
             self._shrink = np.where(magnitude > 1e100, np.exp2(-np.ceil(np.log2(np.maximum(magnitude, 1.0)))), 1.0)
             self._scaler = StandardScaler().fit(columns * self._shrink)
         return self

@@ -64,7 +64,7 @@ def train(
     FloatingPointError
         If a loss stops being finite.
     """
-    players = core.players()
+    players = [player._replace(parameters=list(player.parameters)) for player in core.players()]
     training_x, training_y = core.prepare(x, y)
     batch_num = math.ceil(len(training_x) / batch_size)
     optimizers = [
@@ -81,7 +81,7 @@ def train(
                 for player, optimizer, scheduler in zip(players, optimizers, schedulers, strict=True):
                     loss = player.loss(training_x[rows], None if training_y is None else training_y[rows])
                     optimizer.zero_grad()
-                    loss.backward()
+                    loss.backward(inputs=player.parameters)  # opponents' gradients are not worth their time
                     optimizer.step()
                     scheduler.step()
                     total += loss.detach()

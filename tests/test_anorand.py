@@ -8,51 +8,48 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from pyod_synth import AnoRand
-from pyod_synth.models.anorand import (
-    AnoRandCore,
-    anorand_loss,
-    continued_sigmoid,
-    invent_anomalies,
-    over_levels,
-)
+from pyod_synth.models.anorand import PlainCore, RestoringCore, anorand_loss, continued_sigmoid, invent_anomalies
 from tests.detectors import small
+from tests.reference import NumpyDenoiser, array, run_mlp, sigmoid, silu
 
-PAPER = {"levels": (), "alpha": "quartiles"}
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
+FORMS = ["restoring", "plain"]
+PAPER = {"autoencoder": "plain", "alpha": "quartiles"}
 
 
-def silu(x):
-    return x * sigmoid(x)
+def run_detection(core, x):
+    """Logit of y_mlp."""
+    return run_mlp(core.detection_output, silu(run_mlp(core.detection, x)))[:, 0]
 
 
-def run_mlp(net, x):
-    """Linear layers with SiLU between them, in float64."""
-    linear = [layer for layer in net if isinstance(layer, torch.nn.Linear)]
-    for index, layer in enumerate(linear):
-        x = (silu(x) if index else x) @ layer.weight.detach().double().numpy().T + layer.bias.detach().double().numpy()
-    return x
+def run_blocks(core, x, told=0):
+    """z0 and z1 of Eq. 1, and zeros up to a multiple of four; z0 does not see the last ``told`` features."""
+    z0 = silu(run_mlp(core.detection, x[:, : x.shape[1] - told]))
+    z = np.column_stack([z0, run_mlp(core.blocks.encoder, x)])
+    return np.pad(z, [(0, 0), (0, -z.shape[1] % 4)])
 
 
-def run_core(core, x, level=None):
-    """Logit and restored rows, in float64; Eq. 1."""
-    if level is not None:
-        x = x / np.sqrt(1 + level**2)
-    z0 = silu(run_mlp(core.detection, x))
-    logit = run_mlp([core.detection_output], z0)[:, 0]
-    if core.levels and level is None:
-        return logit, None
-    z1 = run_mlp(core.encoder, x if level is None else np.column_stack([x, np.full(len(x), math.log(level))]))
-    z = np.column_stack([z0, z1])
-    z = np.pad(z, [(0, 0), (0, -z.shape[1] % 4)])
-    return logit, run_mlp(core.decoder, z)
+def distance(core, x):
+    """|x - x^|_2 of the plain autoencoder."""
+    return np.sqrt(((x - run_mlp(core.decoder, run_blocks(core, x))) ** 2).sum(axis=1))
 
 
-def make_core(levels=(), alpha=None, w=0.3):
+def numpy_denoiser(core):
+    return NumpyDenoiser(
+        lambda x: run_blocks(core, x, told=1), lambda z: run_mlp(core.decoder, z), array(core.denoiser.scales)
+    )
+
+
+def restoring_score(core, x, train):
+    """How badly rows are restored, by either autoencoder."""
+    return distance(core, x) if isinstance(core, PlainCore) else numpy_denoiser(core).oddness(x, train)
+
+
+def make_core(autoencoder, w=0.3):
     torch.manual_seed(0)
-    return AnoRandCore((4,), 6, 2, levels, w, alpha, 0.02, 0.05, 0.6)
+    shared = {"w": w, "alpha": None, "anomaly_share": 0.02, "grown_share": 0.05, "noise_level": 0.6}
+    if autoencoder == "plain":
+        return PlainCore((4,), 6, 2, **shared)
+    return RestoringCore((4,), 6, 2, (0.5, 2.0), **shared)
 
 
 @pytest.fixture
@@ -121,7 +118,7 @@ def test_invention_follows_the_generator_of_torch_and_leaves_that_of_numpy_alone
 
 
 def test_anomalies_are_invented_once_and_not_with_real_labels(x):
-    core = make_core()
+    core = make_core("plain")
     rows, y = core.prepare(x, None)
     assert len(rows) == len(y) == 9
     assert y.sum() == 1
@@ -139,41 +136,47 @@ def test_loss_is_equation_4():
     assert anorand_loss(*map(torch.tensor, (distance, logit, y)), w).item() == pytest.approx(expected)
 
 
+def numpy_loss(distance, logit, y):
+    return anorand_loss(torch.tensor(distance), torch.tensor(logit), y, 0.3).item()
+
+
 def test_loss_of_the_paper(x):
-    core, y = make_core(), torch.arange(9) % 2
-    logit, restored = run_core(core, x.double().numpy())
-    distance = np.sqrt(((x.double().numpy() - restored) ** 2).sum(axis=1))
-    expected = anorand_loss(torch.tensor(distance), torch.tensor(logit), y, 0.3).item()
+    core, y = make_core("plain"), torch.arange(9) % 2
+    rows = array(x)
+    expected = numpy_loss(distance(core, rows), run_detection(core, rows), y)
     assert core.training_loss(x, y).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_loss_restores_the_clean_row_from_its_noisy_copy(x):
-    core, y = make_core(levels=(0.5, 0.5)), torch.arange(9) % 2
+    core, y = make_core("restoring"), torch.arange(9) % 2
     torch.manual_seed(3)
     loss = core.training_loss(x, y)
     torch.manual_seed(3)
-    torch.empty(9, 1).uniform_(0, 1)
-    rows = x.double().numpy()
-    _, restored = run_core(core, rows + 0.5 * torch.randn(9, 4).double().numpy(), 0.5)
-    logit, _ = run_core(core, rows)
-    distance = np.sqrt(((rows - restored) ** 2).sum(axis=1))
-    expected = anorand_loss(torch.tensor(distance), torch.tensor(logit), y, 0.3).item()
+    # what is to be restored is averaged over four copies; what is to be detected is the row itself
+    expected = numpy_loss(numpy_denoiser(core).loss(array(x), 4), run_detection(core, array(x)), y)
     assert loss.item() == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize(("w", "idle"), [(0.0, "detection_output"), (1.0, "decoder")])
-def test_weight_of_the_blocks(x, w, idle):
-    core = make_core(w=w)
+@pytest.mark.parametrize("autoencoder", FORMS)
+@pytest.mark.parametrize(("w", "idle"), [(0.0, ("detection_output",)), (1.0, ("decoder", "blocks.encoder"))])
+def test_weight_of_the_blocks(x, autoencoder, w, idle):
+    core = make_core(autoencoder, w)
     core.training_loss(x, torch.zeros(9)).backward()
+    names = [name for name, _ in core.named_parameters()]
+    assert all(any(name.startswith(part) for name in names) for part in idle)
     for name, parameter in core.named_parameters():
         moved = parameter.grad is not None and bool(parameter.grad.abs().max() > 0)
-        assert moved != name.startswith(idle) or name.startswith("encoder")
+        assert moved != name.startswith(idle)
 
 
-def test_batch_of_anomalies_only(x):
-    loss = make_core(levels=(0.1, 1.0)).training_loss(x, torch.ones(9))
+@pytest.mark.parametrize("autoencoder", FORMS)
+def test_batch_of_anomalies_only(x, autoencoder):
+    core = make_core(autoencoder)
+    loss = core.training_loss(x, torch.ones(9))
     loss.backward()
-    assert torch.isfinite(loss)
+    # nothing is to be restored
+    assert loss.item() == pytest.approx(0.3 * -np.log(sigmoid(run_detection(core, array(x)))).mean(), rel=1e-5)
+    assert all(not parameter.grad.any() for parameter in core.decoder.parameters())
 
 
 def test_continued_sigmoid():
@@ -186,45 +189,29 @@ def test_continued_sigmoid():
     assert (along.diff() > 0).all()
 
 
-@pytest.mark.parametrize("levels", [(), (0.3, 1.2)])
-def test_score_of_the_paper(table, levels):
-    clf = small(AnoRand, levels=levels, alpha="quartiles", epoch_num=30).fit(table)
+@pytest.mark.parametrize("autoencoder", FORMS)
+def test_score_of_the_paper(table, autoencoder):
+    clf = small(AnoRand, autoencoder=autoencoder, scales=(0.3, 1.2), alpha="quartiles", epoch_num=30).fit(table)
     rows = clf.standardizer_.transform(table).astype(np.float64)
-    logit = run_core(clf.core_, rows)[0]
-    restored = [run_core(clf.core_, rows, level)[1] for level in (levels or (None,))]
-    distance = np.mean([np.sqrt(((rows - r) ** 2).sum(axis=1)) for r in restored], axis=0)
-    y_mlp, y_ae = sigmoid(logit), sigmoid(distance)
+    poor = restoring_score(clf.core_, rows, rows)
+    tangent = sigmoid(8.0) + sigmoid(8.0) * sigmoid(-8.0) * (poor - 8)
+    y_mlp, y_ae = sigmoid(run_detection(clf.core_, rows)), np.where(poor < 8, sigmoid(poor), tangent)
     q0, q1 = (np.quantile(y, 0.75, method="inverted_cdf") for y in (y_mlp, y_ae))
     alpha = q1 / (q0 + q1)
-    assert distance.max() < 8
+    assert (poor < 8).mean() > 0.9
     np.testing.assert_allclose(clf.core_.quartiles, [q0, q1], rtol=1e-5)
     np.testing.assert_allclose(clf.decision_function(table), (1 - alpha) * y_ae + alpha * y_mlp, rtol=1e-4)
 
 
-@pytest.mark.parametrize("levels", [(), (0.3, 1.2)])
+@pytest.mark.parametrize("autoencoder", FORMS)
 @pytest.mark.parametrize("alpha", [0.0, 0.4, 1.0])
-def test_score_with_a_number_for_alpha(table, levels, alpha):
-    clf = small(AnoRand, levels=levels, alpha=alpha, epoch_num=30).fit(table)
+def test_score_with_a_number_for_alpha(table, autoencoder, alpha):
+    clf = small(AnoRand, autoencoder=autoencoder, scales=(0.3, 1.2), alpha=alpha, epoch_num=30).fit(table)
     new = np.random.default_rng(1).normal(size=(20, 3)) * 3 * table.std(axis=0) + table.mean(axis=0)
-    energies = []
-    for level in levels or (None,):
-        residuals = [
-            rows - run_core(clf.core_, rows, level)[1]
-            for rows in (clf.standardizer_.transform(part).astype(np.float64) for part in (table, new))
-        ]
-        usual = (residuals[0] ** 2).mean(axis=0)
-        train, test = (np.log((r**2 / usual).mean(axis=1)) for r in residuals)
-        median = np.sort(train)[(len(train) - 1) // 2]
-        spread = np.sort(np.abs(train - median))[(len(train) - 1) // 2]
-        energies.append((test - median) / (spread + 1e-3))
-    noise = sigmoid(run_core(clf.core_, clf.standardizer_.transform(new).astype(np.float64))[0])
-    expected = (1 - alpha) * np.mean(energies, axis=0) + alpha * noise
+    train, test = (clf.standardizer_.transform(rows).astype(np.float64) for rows in (table, new))
+    noise = sigmoid(run_detection(clf.core_, test))
+    expected = (1 - alpha) * restoring_score(clf.core_, test, train) + alpha * noise
     np.testing.assert_allclose(clf.decision_function(new), expected, rtol=1e-3, atol=1e-3)
-
-
-def test_levels_are_averaged():
-    values = torch.randn(5, 37)
-    torch.testing.assert_close(over_levels(values), values.mean(dim=0))
 
 
 def test_far_rows_do_not_tie(table):
@@ -236,12 +223,12 @@ def test_far_rows_do_not_tie(table):
     assert (np.diff(scores) > 0).all()
 
 
-@pytest.mark.parametrize("levels", [(), (0.2, 1.0)])
+@pytest.mark.parametrize("autoencoder", FORMS)
 @pytest.mark.parametrize("alpha", ["quartiles", 0.5])
 @pytest.mark.parametrize("kind", ["table", "images"])
-def test_every_form_trains(request, levels, alpha, kind):
+def test_every_form_trains(request, autoencoder, alpha, kind):
     X = request.getfixturevalue(kind)
-    clf = small(AnoRand, levels=levels, alpha=alpha, epoch_num=30).fit(X)
+    clf = small(AnoRand, autoencoder=autoencoder, alpha=alpha, epoch_num=30).fit(X)
     assert np.mean(clf.history_[-5:]) < np.mean(clf.history_[:5])
     assert np.isfinite(clf.decision_scores_).all()
     np.testing.assert_array_equal(clf.decision_function(X[5:6]), clf.decision_scores_[5:6])
@@ -276,10 +263,12 @@ def test_default_weight_depends_on_labels():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("levels", (0.4, 0.0)),
-        ("levels", (math.inf,)),
-        ("levels", ("a",)),
-        ("levels", 0.4),
+        ("autoencoder", "deep"),
+        ("scales", ()),
+        ("scales", (0.4, 0.0)),
+        ("scales", (math.inf,)),
+        ("scales", ("a",)),
+        ("scales", 0.4),
         ("w", 1.1),
         ("alpha", -0.1),
         ("alpha", "median"),

@@ -8,39 +8,21 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from pyod_synth import DHAG
-from pyod_synth.models.dhag import FreeCore, Perturbators, RestoringCore, dhag_loss, log_energy, pseudo_labels
+from pyod_synth.models.dhag import FreeCore, GroupedLinear, Perturbators, RestoringCore, dhag_loss, pseudo_labels
 from tests.detectors import small
+from tests.reference import array, oddness, run_mlp, sigmoid, silu, softplus
 
 
-def numpy_of(value):
-    return value.detach().double().numpy()
-
-
-def silu(x):
-    return x / (1 + np.exp(-x))
-
-
-def softplus(x):
-    return np.log1p(np.exp(x))
-
-
-def run_mlp(net, x):
-    """Linear layers with SiLU between them, in float64."""
-    *hidden, last = [layer for layer in net if isinstance(layer, torch.nn.Linear)]
-    for layer in hidden:
-        x = silu(x @ numpy_of(layer.weight).T + numpy_of(layer.bias))
-    return x @ numpy_of(last.weight).T + numpy_of(last.bias)
-
-
-def convolve(layer, x, channels, filters):
-    """One group of a convolution: (inputs, *sizes) to (outputs, *sizes), stride 1, as sums over the kernel."""
-    weight, bias = numpy_of(layer.weight)[filters], numpy_of(layer.bias)[filters]
+def convolve(layer, x, channels, filters, stride):
+    """One group of a convolution: (inputs, *sizes) to (outputs, *sizes / stride), as sums over the kernel."""
+    weight, bias = array(layer.weight)[filters], array(layer.bias)[filters]
     assert weight.shape[1] == channels
     kernel = weight.shape[2:]
     padded = np.pad(x, [(0, 0)] + [(k // 2, k // 2) for k in kernel])
-    output = np.zeros((len(weight), *x.shape[1:])) + bias.reshape(-1, *[1] * len(kernel))
+    sizes = [math.ceil(size / stride) for size in x.shape[1:]]
+    output = np.zeros((len(weight), *sizes)) + bias.reshape(-1, *[1] * len(kernel))
     for offset in np.ndindex(*kernel):
-        window = padded[(slice(None), *(slice(o, o + s) for o, s in zip(offset, x.shape[1:], strict=True)))]
+        window = padded[(slice(None), *(slice(o, o + s, stride) for o, s in zip(offset, x.shape[1:], strict=True)))]
         output += np.tensordot(weight[(slice(None), slice(None), *offset)], window, axes=1)
     return output
 
@@ -50,40 +32,51 @@ def x():
     return torch.randn(7, 4, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize(
-    ("input_shape", "space"), [((4,), "latent"), ((4,), "input"), ((2, 6, 5), "input")], ids=["latent", "row", "image"]
-)
+def test_grouped_linear_maps_each_share_by_a_map_of_its_own():
+    layer = GroupedLinear(3, 8, 200)
+    x = torch.randn(4, 3 * 2, 4)  # two channels of four for each
+    groups = array(x).reshape(4, 3, 8)
+    expected = [groups[:, own] @ array(layer.weight)[own] + array(layer.bias)[own] for own in range(3)]
+    np.testing.assert_allclose(array(layer(x)), np.stack(expected, axis=1), atol=1e-5)
+    assert layer(x[:0]).shape == (0, 3, 200)
+    for parameter in layer.parameters():  # as nn.Linear begins
+        assert 0.9 / math.sqrt(8) < parameter.abs().max() <= 1 / math.sqrt(8)
+
+
+@pytest.mark.parametrize("space", ["latent", "input"])
+@pytest.mark.parametrize("input_shape", [(4,), (7,), (1,), (2, 6, 5)], ids=str)
 def test_each_perturbator_is_a_network_of_its_own(input_shape, space):
-    output_shape = (3,) if space == "latent" else input_shape
+    output_shape, stride = ((3,), 2) if space == "latent" else (input_shape, 1)
     perturbators = Perturbators(input_shape, output_shape, n_perturbators=2, n_filters=3)
     rows = torch.randn(5, *input_shape)
     channels, *sizes = input_shape if len(input_shape) == 3 else (1, *input_shape)
     torch.manual_seed(1)
-    drawn = numpy_of(perturbators(rows))
+    drawn = array(perturbators(rows))
     assert drawn.shape == (5, 2, *output_shape)
     torch.manual_seed(1)
-    noise = numpy_of(torch.randn(5, 2, 1, *sizes))
+    noise = array(torch.randn(5, 2, 1, *sizes))
     net = perturbators.net
     for row, own in np.ndindex(5, 2):
         filters = slice(3 * own, 3 * own + 3)
-        value = np.concatenate([numpy_of(rows[row]).reshape(channels, *sizes), noise[row, own]])
-        value = silu(convolve(net[0], value, channels + 1, filters))
-        value = silu(convolve(net[2], value, 3, filters))
+        value = np.concatenate([array(rows[row]).reshape(channels, *sizes), noise[row, own]])
+        value = silu(convolve(net[0], value, channels + 1, filters, stride))
+        value = silu(convolve(net[2], value, 3, filters, stride))
         if space == "latent":
-            weight, bias = numpy_of(net[-1].weight)[filters, :, 0], numpy_of(net[-1].bias)[filters]
-            value = weight @ value.ravel() + bias
+            value = value.ravel() @ array(net[4].weight)[own] + array(net[4].bias)[own, 0]
         else:
-            value = convolve(net[4], value, 3, slice(channels * own, channels * own + channels))
+            value = convolve(net[4], value, 3, slice(channels * own, channels * own + channels), 1)
         np.testing.assert_allclose(drawn[row, own], value.reshape(output_shape), atol=1e-5)
 
 
-def test_perturbators_are_stochastic_and_shrink_images():
+def test_perturbators_are_stochastic_and_shrink_rows():
     perturbators = Perturbators((3, 9, 6), (4,), n_perturbators=3, n_filters=2)
     images = torch.randn(2, 3, 9, 6)
     first, second = perturbators(images), perturbators(images)
     assert first.shape == (2, 3, 4)
     assert (first != second).all()
     assert perturbators.net[:4](torch.zeros(1, 12, 9, 6)).shape == (1, 6, 3, 2)
+    perturbators = Perturbators((9,), (4,), n_perturbators=3, n_filters=2)
+    assert perturbators.net[:4](torch.zeros(1, 6, 9)).shape == (1, 6, 3)
 
 
 def test_smallest_perturbations_of_each_perturbator_are_normal():
@@ -101,12 +94,12 @@ def numpy_dhag_loss(normal, perturbed, perturbation, n_normal, lambda1, lambda2)
     for own in range(n):
         smallest = set(np.argsort(norms[:, own])[:n_normal])
         for i in range(m):
-            p = 1 / (1 + np.exp(-perturbed[i, own]))
+            p = sigmoid(perturbed[i, own])
             entropy -= np.log(1 - p if i in smallest else p) / (m * n)
             for other in set(range(n)) - {own}:
                 product = perturbation[i, own] @ perturbation[i, other]
                 cosine += product / (norms[i, own] * norms[i, other]) / (m * n * (n - 1))
-    return np.mean(-np.log(1 - 1 / (1 + np.exp(-normal)))) + entropy + lambda1 * norms.mean() + lambda2 * cosine
+    return np.mean(-np.log(1 - sigmoid(normal))) + entropy + lambda1 * norms.mean() + lambda2 * cosine
 
 
 def test_loss_is_equation_2():
@@ -141,6 +134,26 @@ def free_core(space="latent", n_augmented=146):
     )
 
 
+def restoring_core(space="latent"):
+    core = RestoringCore(
+        (4,),
+        hidden_size=5,
+        latent_size=6,
+        scales=(0.5, 2.0),
+        restoring_weight=10.0,
+        perturbators=Perturbators((4,), (6,) if space == "latent" else (4,), 2, 3),
+        space=space,
+        n_augmented=50,
+        lambda1=0.1,
+        lambda2=0.1,
+        perturbator_lr=1e-3,
+    )
+    with torch.no_grad():
+        core.log_slope += torch.tensor([0.4, -0.1])
+        core.intercept += torch.tensor([0.2, 0.5])
+    return core
+
+
 @pytest.mark.parametrize("labelled", [False, True])
 @pytest.mark.parametrize("space", ["latent", "input"])
 def test_loss_of_the_free_discriminator(x, space, labelled):
@@ -150,7 +163,9 @@ def test_loss_of_the_free_discriminator(x, space, labelled):
     torch.manual_seed(2)
     loss = core.training_loss(x, y)
     torch.manual_seed(2)
-    e, rows = numpy_of(core.perturbators(normal)), numpy_of(normal)
+    perturbators_loss = core.perturbators_loss(x, y)
+    torch.manual_seed(2)
+    e, rows = array(core.perturbators(normal)), array(normal)
 
     def encode(values):
         return run_mlp(core.encoder, values)
@@ -162,15 +177,21 @@ def test_loss_of_the_free_discriminator(x, space, labelled):
     n_normal = 1 if labelled else 2  # 146 / 512 of 5 or of 7 rows
     expected = numpy_dhag_loss(judge(encode(rows)), judge(perturbed), e, n_normal, 0.7, 1.3)
     if labelled:
-        expected += softplus(-judge(encode(numpy_of(x[y == 1])))).mean()
+        expected += softplus(-judge(encode(array(x[y == 1])))).mean()
     assert loss.item() == pytest.approx(expected, rel=1e-5)
-    np.testing.assert_allclose(numpy_of(core.anomaly_score(x)), judge(encode(numpy_of(x))), atol=1e-5)
+    assert perturbators_loss.item() == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(array(core.anomaly_score(x)), judge(encode(array(x))), atol=1e-5)
 
 
-def test_batches_of_one_label_only(x):
-    core = free_core()
+@pytest.mark.parametrize("make", [free_core, restoring_core])
+def test_batches_of_one_label_only(x, make):
+    core = make()
     for y in (torch.zeros(7, dtype=int), torch.ones(7, dtype=int)):
-        assert core.training_loss(x, y).isfinite()
+        for player in core.players():
+            loss = player.loss(x, y)
+            loss.backward()
+            assert loss.isfinite()
+    assert all(parameter.grad.isfinite().all() for parameter in core.parameters() if parameter.grad is not None)
 
 
 def test_players_share_all_parameters_and_step_at_rates_of_their_own():
@@ -183,33 +204,24 @@ def test_players_share_all_parameters_and_step_at_rates_of_their_own():
     assert sets[1] == {id(parameter) for parameter in core.perturbators.parameters()}
 
 
-def restoring_core():
-    core = RestoringCore(
-        (4,),
-        hidden_size=5,
-        latent_size=6,
-        scales=(0.5, 2.0),
-        restoring_weight=10.0,
-        perturbators=Perturbators((4,), (6,), 2, 3),
-        space="latent",
-        n_augmented=50,
-        lambda1=0.1,
-        lambda2=0.1,
-        perturbator_lr=1e-3,
-    )
-    with torch.no_grad():
-        core.log_slope += torch.tensor([0.4, -0.1])
-        core.intercept += torch.tensor([0.2, 0.5])
-    return core
+@pytest.mark.parametrize("make", [free_core, restoring_core])
+def test_perturbators_learn_from_their_own_loss_alone(x, make):
+    core = make()
+    (others, loss, _), (perturbing, perturbators_loss, _) = core.players()
+    loss(x).backward()
+    assert all(parameter.grad is None for parameter in perturbing)
+    assert all(parameter.grad is not None for parameter in others)
+    perturbators_loss(x).backward()
+    assert all(parameter.grad.any() for parameter in perturbing)
 
 
 def numpy_encode(core, rows):
-    return run_mlp(core.encoder, rows) + rows @ numpy_of(core.encoder_skip.weight).T
+    return run_mlp(core.encoder, rows) + rows @ array(core.encoder_skip.weight).T
 
 
 def numpy_restore(core, z, scale):
     z = z + run_mlp(core.scale_embedding, np.log(scale).reshape(-1, 1))
-    return run_mlp(core.decoder, z) + z @ numpy_of(core.decoder_skip.weight).T
+    return run_mlp(core.decoder, z) + z @ array(core.decoder_skip.weight).T
 
 
 def test_restoring_discriminator_asks_what_the_encoder_makes_of_a_restored_row(x):
@@ -219,39 +231,45 @@ def test_restoring_discriminator_asks_what_the_encoder_makes_of_a_restored_row(x
     torch.manual_seed(3)
     index = torch.randint(2, (7,)).numpy()
     scale = np.array([0.5, 2.0])[index]
-    z = numpy_encode(core, numpy_of(x))
+    z = numpy_encode(core, array(x))
     residual = z - numpy_encode(core, numpy_restore(core, z, scale))
     slope, intercept = np.exp([0.4, -0.1])[index], np.array([0.2, 0.5])[index]
     expected = slope * np.log((residual**2).mean(axis=1) + 1e-4) + intercept
-    np.testing.assert_allclose(numpy_of(logit), expected, atol=1e-4)
+    np.testing.assert_allclose(array(logit), expected, atol=1e-4)
 
 
-def test_restoring_loss(x):
-    core = restoring_core()
+@pytest.mark.parametrize("space", ["latent", "input"])
+def test_restoring_loss(x, space):
+    core = restoring_core(space)
+    perturbation = core.perturbators(x)
     torch.manual_seed(4)
-    loss = core.restoring_loss(x)
+    loss = core.restoring_loss(x, perturbation)
     torch.manual_seed(4)
-    scale = np.exp(numpy_of(torch.empty(7).uniform_(math.log(0.5), math.log(2.0))))
-    noise = numpy_of(torch.randn_like(x))
-    e = numpy_of(core.perturbators(x))[np.arange(7), torch.randint(2, (7,)).numpy()]
-    rows = numpy_of(x)
+    scale = np.exp(array(torch.empty(7).uniform_(math.log(0.5), math.log(2.0))))
+    noise = array(torch.randn_like(x))
+    e = array(perturbation)[np.arange(7), torch.randint(2, (7,)).numpy()]
+    rows = array(x)
     size = np.clip(np.sqrt((e**2).sum(axis=1) / 4), 0.5, 2.0)
     expected = 0.0
-    for z, s in (
-        (numpy_encode(core, rows + scale[:, None] * noise), scale),
-        (numpy_encode(core, rows) + e, size),
-    ):
+    perturbed = numpy_encode(core, rows) + e if space == "latent" else numpy_encode(core, rows + e)
+    for z, s in ((numpy_encode(core, rows + scale[:, None] * noise), scale), (perturbed, size)):
         error = ((numpy_restore(core, z, s) - rows) ** 2).mean(axis=1)
         expected += ((1 + s**2) / s**2 * error).mean() / 2
     assert loss.item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_log_energy():
-    residual, mean_square = np.array([[1.0, -2.0], [0.0, 30.0]]), np.array([0.5, 4.0])
-    relative = residual**2 / mean_square
-    tensors = torch.tensor(residual), torch.tensor(mean_square)
-    np.testing.assert_allclose(log_energy(*tensors, bounded=False), np.log(relative.mean(axis=1) + 1e-6))
-    np.testing.assert_allclose(log_energy(*tensors, bounded=True), np.log(np.log(1 + relative).mean(axis=1) + 1e-6))
+def test_restoring_joins_the_loss_of_encoder_and_discriminator_alone(x):
+    core, y = restoring_core(), torch.tensor([0, 1, 0, 0, 0, 1, 0])
+    torch.manual_seed(5)
+    loss = core.training_loss(x, y)
+    torch.manual_seed(5)
+    perturbators_loss = core.perturbators_loss(x, y)
+    torch.manual_seed(5)
+    e = core.perturbators(x[y == 0])
+    generation = core.generation_loss(x, y, e)
+    assert perturbators_loss.item() == pytest.approx(generation.item())
+    expected = generation + 10.0 * core.restoring_loss(x[y == 0], e)
+    assert loss.item() == pytest.approx(expected.item())
 
 
 def test_score_of_the_restoring_discriminator(table):
@@ -262,22 +280,12 @@ def test_score_of_the_restoring_discriminator(table):
 
     def residuals(rows):
         z = numpy_encode(core, rows)
-        restored = [numpy_restore(core, z, np.full(len(rows), np.float32(s), dtype=float)) for s in (0.3, 1.5)]
+        restored = [numpy_restore(core, z, np.full(len(rows), s)) for s in array(core.scales)]
         latent = [z - numpy_encode(core, r) for r in restored] + [z - numpy_encode(core, train).mean(axis=0)]
         return latent, [rows - r for r in restored] + [rows - train.mean(axis=0)]
 
-    total = 0.0
-    for bounded, (known, asked) in enumerate(zip(residuals(train), residuals(test), strict=True)):
-        for usual, unknown in zip(known, asked, strict=True):
-            mean_square = (usual**2).mean(axis=0) + 1e-4
-            energies = [
-                np.log((np.log1p(r**2 / mean_square) if bounded else r**2 / mean_square).mean(axis=1) + 1e-6)
-                for r in (usual, unknown)
-            ]
-            median = np.sort(energies[0])[(len(train) - 1) // 2]
-            spread = np.sort(np.abs(energies[0] - median))[(len(train) - 1) // 2] + 1e-3
-            total = total + (energies[1] - median) / spread
-    np.testing.assert_allclose(clf.decision_function(new), total / 6, rtol=1e-3, atol=1e-3)
+    expected = [oddness(asked, known) for asked, known in zip(residuals(test), residuals(train), strict=True)]
+    np.testing.assert_allclose(clf.decision_function(new), np.mean(expected, axis=0), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("space", ["latent", "input"])
@@ -303,13 +311,13 @@ def test_perturbators_move_at_their_own_rate(table):
     weights = []
     for rate in (1e-12, 1e-2):
         clf = small(DHAG, discriminator="free", perturbator_lr=rate, lr=1e-2, weight_decay=0.0).fit(table)
-        weights.append([numpy_of(p) for p in (clf.core_.perturbators.net[0].weight, clf.core_.encoder[0].weight)])
+        weights.append([array(p) for p in (clf.core_.perturbators.net[0].weight, clf.core_.encoder[0].weight)])
     torch.manual_seed(np.random.RandomState(0).randint(2**31 - 1))
     untrained = small(DHAG, discriminator="free").build_core((3,))
     for index, (perturbing, encoding) in enumerate(weights):
-        moved = np.abs(perturbing - numpy_of(untrained.perturbators.net[0].weight)).max()
+        moved = np.abs(perturbing - array(untrained.perturbators.net[0].weight)).max()
         assert (moved > 1e-3) == bool(index)
-        assert np.abs(encoding - numpy_of(untrained.encoder[0].weight)).max() > 1e-3
+        assert np.abs(encoding - array(untrained.encoder[0].weight)).max() > 1e-3
 
 
 def test_heavier_lambdas_make_perturbations_smaller_and_more_diverse(table):
@@ -318,7 +326,7 @@ def test_heavier_lambdas_make_perturbations_smaller_and_more_diverse(table):
         clf = small(DHAG, discriminator="free", **parameters).fit(table)
         x = torch.tensor(clf.standardizer_.transform(table))
         torch.manual_seed(0)
-        e = numpy_of(clf.core_.perturbators(x))
+        e = array(clf.core_.perturbators(x))
         norms = np.sqrt((e**2).sum(axis=2))
         direction = e / norms[..., None]
         return norms.mean(), np.einsum("ilk,imk->ilm", direction, direction)[:, [0, 0, 1], [1, 2, 2]].mean()

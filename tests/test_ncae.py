@@ -18,20 +18,9 @@ from pyod_synth.models.ncae import (
     similarity,
 )
 from tests.detectors import small
+from tests.reference import NumpyDenoiser, array, run_mlp, sigmoid
 
 SHARED = {"tau": 0.3, "sigma": 0.2, "gamma": 0.25, "repulsion": 0.7, "adversarial_weight": 0.4}
-
-
-def silu(x):
-    return x / (1 + np.exp(-x))
-
-
-def run_mlp(net, x):
-    """Two linear layers with SiLU between them, in float64."""
-    first, last = (
-        (layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy()) for layer in (net[0], net[-1])
-    )
-    return silu(x @ first[0].T + first[1]) @ last[0].T + last[1]
 
 
 def unit(vectors):
@@ -39,7 +28,7 @@ def unit(vectors):
 
 
 def log_loss(logit, real):
-    probability = 1 / (1 + np.exp(-logit))
+    probability = sigmoid(logit)
     return -np.mean(np.log(probability if real else 1 - probability))
 
 
@@ -90,15 +79,15 @@ def test_adversarial_loss_is_binary_cross_entropy(real):
 def test_latent_mean_follows_eq_4(plain, x):
     first, second = plain.latent(x[:3]).detach(), plain.latent(x[3:]).detach()
     plain.follow(first)
-    mean = first.double().numpy().mean(axis=0)
+    mean = array(first).mean(axis=0)
     np.testing.assert_allclose(plain.latent_mean, mean, rtol=1e-5)
     plain.follow(second)
-    mean = mean - 0.25 * np.mean([mean - z for z in second.double().numpy()], axis=0)
+    mean = mean - 0.25 * np.mean([mean - z for z in array(second)], axis=0)
     np.testing.assert_allclose(plain.latent_mean, mean, rtol=1e-5)
 
 
 def generated_rows(core, noise):
-    latent = core.latent_mean.double().numpy() + math.sqrt(core.sigma) * noise
+    latent = array(core.latent_mean) + math.sqrt(core.sigma) * noise
     return run_mlp(core.g, latent)
 
 
@@ -115,12 +104,12 @@ def share_of_eq_7(core, rows, latent_of, restoring_loss, distance, noise):
 
 
 def test_loss_of_the_plain_autoencoder(plain, x):
-    rows = x.double().numpy()
+    rows = array(x)
     plain.training_loss(x)
     torch.manual_seed(1)
     loss = plain.training_loss(x)
     torch.manual_seed(1)
-    noise = torch.randn(7, 3).double().numpy()
+    noise = array(torch.randn(7, 3))
     expected = share_of_eq_7(
         plain,
         rows,
@@ -134,59 +123,41 @@ def test_loss_of_the_plain_autoencoder(plain, x):
     np.testing.assert_allclose(plain.anomaly_score(x).detach(), errors, rtol=1e-5)
 
 
-def encode(core, x, scale):
-    """f of noisy rows, in numpy; one scale for all or for each."""
-    scale = np.broadcast_to(np.asarray(scale, dtype=float).reshape(-1, 1), (len(x), 1))
-    return run_mlp(core.f, np.hstack([np.arcsinh(x / np.sqrt(1 + scale**2)), np.log(scale) / 2]))
-
-
-def restored(core, x, scale):
-    scale = np.broadcast_to(np.asarray(scale, dtype=float).reshape(-1, 1), (len(x), 1))
-    return x / (1 + scale**2) + scale / np.sqrt(1 + scale**2) * run_mlp(core.g, encode(core, x, scale))
+def numpy_denoiser(core):
+    return NumpyDenoiser(lambda x: run_mlp(core.f, x), lambda z: run_mlp(core.g, z), array(core.denoiser.scales))
 
 
 def test_loss_of_the_restoring_autoencoder(restoring, x):
-    rows = x.double().numpy()
+    rows, denoiser = array(x), numpy_denoiser(restoring)
     restoring.training_loss(x)
     torch.manual_seed(1)
     loss = restoring.training_loss(x)
     torch.manual_seed(1)
-    latent_noise = torch.randn(7, 3).double().numpy()
-    uniform = torch.rand(4 * 4).double().numpy()
-    noise = torch.randn(4 * 4, 4).double().numpy()
-    scale = 0.5 * 4 ** uniform[:, None]  # between 0.5 and 2
-
-    def restoring_loss(normal):
-        clean = np.tile(normal, (4, 1))
-        error = clean - restored(restoring, clean + scale * noise, scale)
-        error /= scale / np.sqrt(1 + scale**2)
-        return np.mean(2 * (np.sqrt(1 + error**2) - 1))
-
     expected = share_of_eq_7(
         restoring,
         rows,
-        lambda x: encode(restoring, x, 2.0),
-        restoring_loss,
+        lambda x: denoiser.encode(x, 2.0),
+        lambda x: np.mean(denoiser.loss(x, 4)),
         lambda a, b: np.log(1 + np.mean((a - b) ** 2)),
-        latent_noise,
+        array(torch.randn(7, 3)),
     )
     assert loss.item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_losses_of_the_discriminators(plain, x):
     plain.training_loss(x)
-    latent = run_mlp(plain.f, x.double().numpy())
+    latent = run_mlp(plain.f, array(x))
     torch.manual_seed(1)
     loss = plain.latent_discriminator_loss(x)
     torch.manual_seed(1)
-    normal = plain.latent_mean.double().numpy() + torch.randn(7, 3).double().numpy()
+    normal = array(plain.latent_mean) + array(torch.randn(7, 3))
     expected = [log_loss(run_mlp(plain.latent_discriminator, z), real) for z, real in ((normal, True), (latent, False))]
     assert loss.item() == pytest.approx(sum(expected), rel=1e-5)
     torch.manual_seed(1)
     loss = plain.sample_discriminator_loss(x)
     torch.manual_seed(1)
-    generated = generated_rows(plain, torch.randn(7, 3).double().numpy())
-    rows = ((x.double().numpy(), True), (generated, False))
+    generated = generated_rows(plain, array(torch.randn(7, 3)))
+    rows = ((array(x), True), (generated, False))
     expected = [log_loss(run_mlp(plain.sample_discriminator, row), real) for row, real in rows]
     assert loss.item() == pytest.approx(sum(expected), rel=1e-5)
 
@@ -230,32 +201,13 @@ def test_opponents_learn_to_tell_and_the_autoencoder_to_deceive(request, form, x
     assert core.latent_discriminator(core.latent(x)).mean().item() > belief
 
 
-def residual(core, rows, scale):
-    return rows - (core.mean.double().numpy() if math.isinf(scale) else restored(core, rows, scale))
-
-
-def numpy_energies(core, rows):
-    energies = []
-    for index, scale in enumerate([*core.scales.double().numpy(), math.inf]):
-        mean_square = core.mean_square[index].double().numpy()
-        relative = residual(core, rows, scale) ** 2 / mean_square
-        energies.append([np.log(relative.mean(axis=1) + 1e-6), np.log(np.log(1 + relative).mean(axis=1) + 1e-6)])
-    return np.array(energies)  # (scales, 2, rows)
-
-
 def test_score_of_the_restoring_autoencoder(table):
     clf = small(NCAE, epoch_num=10).fit(table)
-    core, rows = clf.core_, clf.standardizer_.transform(table).astype(np.float64)
-    np.testing.assert_allclose(core.mean, rows.mean(axis=0), atol=1e-5)
-    for index, scale in enumerate([*core.scales.double().numpy(), math.inf]):
-        squares = residual(core, rows, scale) ** 2
-        np.testing.assert_allclose(core.mean_square[index], squares.mean(axis=0) + 1e-6, rtol=1e-3)
-    energies = numpy_energies(core, rows)
-    median = np.sort(energies, axis=2)[:, :, (len(rows) - 1) // 2, None]  # torch takes the lower of two middle ones
-    spread = np.sort(np.abs(energies - median), axis=2)[:, :, (len(rows) - 1) // 2, None] + 1e-3
-    z = (energies - median) / spread
-    expected = np.maximum(z[:-1].mean(axis=0), z[-1]).mean(axis=0)
-    np.testing.assert_allclose(clf.decision_scores_, expected, rtol=1e-3, atol=1e-3)
+    new = table[:20] + np.random.default_rng(1).normal(size=(20, 3)) * table.std(axis=0)
+    train, test = (clf.standardizer_.transform(rows).astype(np.float64) for rows in (table, new))
+    denoiser = numpy_denoiser(clf.core_)
+    np.testing.assert_allclose(clf.decision_scores_, denoiser.oddness(train, train), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(clf.decision_function(new), denoiser.oddness(test, train), rtol=1e-3, atol=1e-3)
 
 
 def test_score_grows_with_distance(table):
@@ -263,13 +215,6 @@ def test_score_grows_with_distance(table):
     direction = np.random.default_rng(0).normal(size=3) * table.std(axis=0)
     along = table.mean(axis=0) + np.geomspace(6, 1e5, 30)[:, None] * direction
     assert (np.diff(clf.decision_function(along)) > 0).all()
-
-
-def test_the_largest_scale_is_decoded_alone(restoring, x):
-    # what is left of the noisy row falls with the square of the scale
-    rows = x.double().numpy()
-    decoded = run_mlp(restoring.g, encode(restoring, rows, 1e4))
-    np.testing.assert_allclose(restored(restoring, rows, 1e4), decoded, atol=1e-6)
 
 
 def test_contaminated_rows_are_found_and_badly_restored():

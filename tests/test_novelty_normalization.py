@@ -9,33 +9,18 @@ from sklearn.metrics import roc_auc_score
 
 from pyod_synth import NoveltyNormalization
 from pyod_synth.models.novelty_normalization import (
-    DenoisingCore,
     GatedLinear,
     NoveltyScorer,
-    VanillaCore,
+    PlainCore,
+    RestoringCore,
     batch_bounds,
     normalize,
 )
 from tests.detectors import small
+from tests.reference import NumpyDenoiser, array, run_mlp, sigmoid, silu
 
-FORMS = ["denoising", "vanilla"]
-
-
-def array(tensor):
-    return tensor.detach().double().numpy()
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def silu(x):
-    return x * sigmoid(x)
-
-
-def run_mlp(net, x):
-    """Two linear layers with SiLU between them, in float64."""
-    return silu(x @ array(net[0].weight).T + array(net[0].bias)) @ array(net[2].weight).T + array(net[2].bias)
+FORMS = ["restoring", "plain"]
+SHARED = {"lam1": 0.4, "lam2": 0.01}
 
 
 def run_scorer(scorer, z):
@@ -61,14 +46,18 @@ def scorer():
     return scorer.eval()
 
 
-def vanilla(novelty, normalization=True):
+def plain(novelty, normalization=True):
     torch.manual_seed(4)
-    return VanillaCore((4,), 5, 3, novelty, normalization, lam1=0.4, lam2=0.01)
+    return PlainCore((4,), 5, 3, novelty=novelty, normalization=normalization, **SHARED)
 
 
-def denoising(novelty, normalization=True):
+def restoring(novelty, normalization=True):
     torch.manual_seed(4)
-    return DenoisingCore((4,), 5, 3, novelty, normalization, 0.4, 0.01, scales=(0.2, 1.5), batch_size=3)
+    core = RestoringCore((4,), 5, 3, (0.2, 1.5), 3, novelty=novelty, normalization=normalization, **SHARED)
+    with torch.no_grad():  # so that scales differ in what is novel
+        for parameter in core.denoiser.encoder.parameters():
+            parameter *= 4
+    return core
 
 
 def expected_count(scorer):
@@ -77,8 +66,7 @@ def expected_count(scorer):
 
 
 def min_max(scores):
-    low, high = scores.min(axis=-1, keepdims=True), scores.max(axis=-1, keepdims=True)
-    return (scores - low) / (high - low)
+    return (scores - scores.min()) / (scores.max() - scores.min())
 
 
 def test_gates_are_hard_concrete():
@@ -108,31 +96,33 @@ def test_scorer_has_no_bias(scorer):
     np.testing.assert_array_equal(array(scorer(torch.zeros(2, 3))), 0)
 
 
-def test_normalization_is_min_max():
-    scores = torch.tensor([[1.0, 3.0, 2.0], [5.0, 5.0, 5.0]], requires_grad=True)
+@pytest.mark.parametrize(("scores", "expected"), [([1.0, 3.0, 2.0], [0, 1, 0.5]), ([5.0, 5.0], [0, 0]), ([7.0], [0])])
+def test_normalization_is_min_max(scores, expected):
+    scores = torch.tensor(scores, requires_grad=True)
     low, high = batch_bounds(scores)
+    assert (low.item(), high.item()) == (min(scores), max(scores))
     assert not low.requires_grad
     assert not high.requires_grad
-    np.testing.assert_allclose(array(normalize(scores, low, high)), [[0, 1, 0.5], [0, 0, 0]])
+    np.testing.assert_allclose(array(normalize(scores, low, high)), expected)
 
 
 @pytest.mark.parametrize("novelty_scoring", [True, False])
 @pytest.mark.parametrize("normalization", [True, False])
-def test_loss_of_the_vanilla_form(x, scorer, novelty_scoring, normalization):
-    core = vanilla(scorer if novelty_scoring else None, normalization).eval()
+def test_loss_of_the_plain_form(x, scorer, novelty_scoring, normalization):
+    core = plain(scorer if novelty_scoring else None, normalization).eval()
     z = run_mlp(core.encoder, array(x))
     scores = ((array(x) - run_mlp(core.decoder, z)) ** 2).mean(axis=1)
     if novelty_scoring:
         scores = 0.6 * scores + 0.4 * sigmoid(run_scorer(scorer, z))
     expected = (min_max(scores) if normalization else scores).mean()
     expected -= 0.01 * expected_count(scorer) if novelty_scoring else 0
-    np.testing.assert_allclose(array(core.novelty_scores(x))[0], scores, rtol=1e-4)
+    np.testing.assert_allclose(array(core.novelty_scores(x)), scores, rtol=1e-4)
     assert core.training_loss(x).item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_bounds_of_the_vanilla_form_are_averages_over_batches(x, scorer):
-    core = vanilla(scorer).eval()
-    scores = array(core.novelty_scores(x))[0]
+def test_bounds_of_the_plain_form_are_averages_over_batches(x, scorer):
+    core = plain(scorer).eval()
+    scores = array(core.novelty_scores(x))
     for rows in (x[:3], x[3:], x[1:5]):
         core.training_loss(rows)
     low, high = (np.mean([f(scores[a:b]) for a, b in ((0, 3), (3, 7), (1, 5))]) for f in (np.min, np.max))
@@ -140,46 +130,57 @@ def test_bounds_of_the_vanilla_form_are_averages_over_batches(x, scorer):
     np.testing.assert_allclose(array(core.anomaly_score(x)), (scores - low) / (high - low), rtol=1e-4, atol=1e-5)
 
 
-def denoising_parts(core, rows, scales):
-    """Latent vectors and restored rows for scales of shape (scales, batch, 1), in numpy."""
-    rows = np.broadcast_to(rows, (len(scales), *rows.shape[-2:]))
-    scales = np.broadcast_to(scales, (*rows.shape[:2], 1))
-    z = run_mlp(core.encoder, np.concatenate([rows / np.sqrt(1 + scales**2), np.log(scales)], axis=2))
-    return z, run_mlp(core.decoder, z)
+def numpy_denoiser(core):
+    encoder, decoder = core.denoiser.encoder, core.denoiser.decoder
+    return NumpyDenoiser(lambda x: run_mlp(encoder, x), lambda z: run_mlp(decoder, z), array(core.denoiser.scales))
 
 
 @pytest.mark.parametrize("novelty_scoring", [True, False])
 @pytest.mark.parametrize("normalization", [True, False])
-def test_loss_of_the_denoising_form(x, scorer, novelty_scoring, normalization):
-    core = denoising(scorer if novelty_scoring else None, normalization).eval()
+def test_loss_of_the_restoring_form(x, scorer, novelty_scoring, normalization):
+    core = restoring(scorer if novelty_scoring else None, normalization).eval()
     torch.manual_seed(5)
     loss = core.training_loss(x).item()
     torch.manual_seed(5)
-    scales = 0.2 * (1.5 / 0.2) ** array(torch.rand(2, 7, 1))
-    noisy = array(x) + scales * array(torch.randn(2, 7, 4))
-    z, restored = denoising_parts(core, noisy, scales)
-    scores = ((array(x) - restored) ** 2).mean(axis=2)
+    denoiser = numpy_denoiser(core)
+    clean, noisy, scale = denoiser.draw(array(x), 4)
+    scores = denoiser.error(clean, noisy, scale)
     if novelty_scoring:
-        clean = sigmoid(run_scorer(scorer, denoising_parts(core, array(x), scales)[0]))
-        scores = 0.6 * scores + 0.4 * (-np.log(1 - clean) - np.log(sigmoid(run_scorer(scorer, z))))
-    scores = scores.mean(axis=0)
+        normal, novel = (sigmoid(run_scorer(scorer, denoiser.encode(rows, scale))) for rows in (clean, noisy))
+        scores = 0.6 * scores + 0.4 * (-np.log(1 - normal) - np.log(novel))
+    scores = scores.reshape(4, 7).mean(axis=0)
     expected = (min_max(scores) if normalization else scores).mean()
     expected -= 0.01 * expected_count(scorer) if novelty_scoring else 0
     assert loss == pytest.approx(expected, rel=1e-4)
 
 
-def test_score_of_the_denoising_form(x, scorer):
-    core = denoising(scorer).eval()
+@pytest.mark.parametrize("novelty_scoring", [True, False])
+@pytest.mark.parametrize("normalization", [True, False])
+def test_score_of_the_restoring_form(x, scorer, novelty_scoring, normalization):
+    core = restoring(scorer if novelty_scoring else None, normalization).eval()
+    new = torch.cat([x, 3 * torch.randn(5, 4, generator=torch.Generator().manual_seed(1))])
     torch.manual_seed(6)
     core.calibrate(x)
     torch.manual_seed(6)
-    batches = np.array_split(np.arange(7)[torch.randperm(7).numpy()], 3)
-    z, restored = denoising_parts(core, array(x), np.array([0.2, 1.5])[:, None, None])
-    squares = (array(x) - restored) ** 2
-    relative = squares / (squares.mean(axis=1, keepdims=True) + 1e-4)
-    scores = 0.6 * np.sqrt(relative.mean(axis=2)) + 0.4 * sigmoid(run_scorer(scorer, z))
-    low, high = (np.mean([f(scores[:, b], axis=1) for b in batches], axis=0)[:, None] for f in (np.min, np.max))
-    np.testing.assert_allclose(array(core.anomaly_score(x)), ((scores - low) / (high - low)).mean(axis=0), rtol=1e-3)
+    batches = np.array_split(torch.randperm(7).numpy(), 3)
+    denoiser = numpy_denoiser(core)
+    scores = denoiser.oddness(array(new), array(x))
+    if novelty_scoring:
+        novelty = [sigmoid(run_scorer(scorer, denoiser.encode(array(new), scale))) for scale in denoiser.scales]
+        scores = 0.6 * scores + 0.4 * np.mean(novelty, axis=0)
+    np.testing.assert_allclose(array(core.novelty_scores(new)), scores, rtol=1e-3, atol=1e-3)
+    low, high = (np.mean([f(scores[:7][b]) for b in batches]) for f in (np.min, np.max))
+    np.testing.assert_allclose([core.low.item(), core.high.item()], [low, high], rtol=1e-3, atol=1e-3)
+    expected = (scores - low) / (high - low) if normalization else scores
+    np.testing.assert_allclose(array(core.anomaly_score(new)), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_bounds_of_the_restoring_form_are_learned_after_training(x, scorer):
+    core = restoring(scorer)
+    core.training_loss(x)
+    assert (core.low.item(), core.high.item(), core.batches.item()) == (0, 1, 0)
+    core.calibrate(x)
+    assert core.batches == 3
 
 
 @pytest.mark.parametrize("autoencoder", FORMS)
@@ -197,16 +198,20 @@ def test_every_form_trains(request, autoencoder, novelty_scoring, normalization,
 
 
 @pytest.mark.parametrize("autoencoder", FORMS)
-def test_normalised_loss_restores_rows_too(table, autoencoder):
+def test_normalised_loss_restores_rows_too(autoencoder):
+    # features that tell of each other: noise can be told from them, if the latent vector can hold it
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 1)) * [1, -1, 1, -1, 1, 1] + 0.05 * rng.normal(size=(150, 6))
+
     def restoration(epoch_num):
-        clf = small(
-            NoveltyNormalization, autoencoder=autoencoder, hidden_size=32, latent_size=3, lr=1e-2, epoch_num=epoch_num
-        ).fit(table)
-        core, x = clf.core_, torch.tensor(clf.standardizer_.transform(table))
+        parameters = {"autoencoder": autoencoder, "scales": (0.3,), "hidden_size": 32, "latent_size": 8, "lr": 1e-2}
+        clf = small(NoveltyNormalization, epoch_num=epoch_num, **parameters).fit(X)
+        core, x = clf.core_, torch.tensor(clf.standardizer_.transform(X))
         with torch.no_grad():
-            if autoencoder == "vanilla":
+            if autoencoder == "plain":
                 return (x - core.decoder(core.encoder(x))).square().mean().item()
-            return core.residual(x, core.encode(x, core.scales)).square().mean().item()
+            noisy = x + 0.3 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+            return (noisy - core.denoiser.residuals(noisy)[0] - x).square().mean().item()
 
     assert restoration(100) < 0.5 * restoration(1)
 

@@ -40,6 +40,7 @@ ALLOWED = {
     "networks.py": [],
     "core.py": [],
     "preprocessing.py": [],
+    "restoration.py": [],
     "training.py": ["pyod_synth.core"],
     "base.py": ["pyod_synth.core", "pyod_synth.preprocessing", "pyod_synth.training"],
 }

@@ -17,22 +17,10 @@ from pyod_synth.models.plad import (
     plad_loss,
     restore,
     squared_distances,
-    usual_square,
 )
+from pyod_synth.restoration import usual_square
 from tests.detectors import small
-
-
-def silu(x):
-    return x / (1 + np.exp(-x))
-
-
-def run_mlp(net, x):
-    """Two linear layers with SiLU between them, in float64."""
-    first, last = net[0], net[-1]
-    weights = [
-        (layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy()) for layer in (first, last)
-    ]
-    return silu(x @ weights[0][0].T + weights[0][1]) @ weights[1][0].T + weights[1][1]
+from tests.reference import array, log_energy, run_mlp, sigmoid, softplus
 
 
 @pytest.fixture
@@ -43,7 +31,7 @@ def x():
 def test_deterministic_perturbation(x):
     perturbator = DeterministicPerturbator((4,), hidden_size=5, latent_size=3)
     perturbed, size, divergence = perturbator(x)
-    rows = x.double().numpy()
+    rows = array(x)
     output = run_mlp(perturbator.decoder, run_mlp(perturbator.encoder.net, rows))
     alpha, beta = 1 + output[:, :4], output[:, 4:]
     np.testing.assert_allclose(perturbed.detach(), rows * alpha + beta, atol=1e-5)
@@ -56,8 +44,8 @@ def test_variational_perturbation(x):
     torch.manual_seed(1)
     perturbed, size, divergence = perturbator(x)
     torch.manual_seed(1)
-    noise = torch.randn(7, 3).double().numpy()
-    rows = x.double().numpy()
+    noise = array(torch.randn(7, 3))
+    rows = array(x)
     code = run_mlp(perturbator.encoder.net, rows)
     mean, log_variance = code[:, :3], code[:, 3:]
     output = run_mlp(perturbator.decoder, mean + np.exp(log_variance / 2) * noise)
@@ -80,8 +68,7 @@ def test_divergence_agrees_with_torch(x):
 def test_loss_is_binary_cross_entropy_and_the_cost_of_perturbing():
     normal, perturbed = np.array([-2.0, 0.5, 3.0]), np.array([1.0, -4.0, 0.0])
     size, divergence, lam = np.array([0.1, 2.0, 0.0]), np.array([0.3, 0.0, 1.0]), 2.5
-    sigmoid_normal, sigmoid_perturbed = 1 / (1 + np.exp(-normal)), 1 / (1 + np.exp(-perturbed))
-    expected = np.mean(-np.log(1 - sigmoid_normal) - np.log(sigmoid_perturbed) + divergence + lam * size)
+    expected = np.mean(-np.log(1 - sigmoid(normal)) - np.log(sigmoid(perturbed)) + divergence + lam * size)
     loss = plad_loss(*(torch.tensor(value) for value in (normal, perturbed, size, divergence)), lam)
     assert loss.item() == pytest.approx(expected)
 
@@ -92,9 +79,9 @@ def test_loss_of_the_free_classifier(x, perturbator):
     torch.manual_seed(2)
     loss = core.training_loss(x, None)
     torch.manual_seed(2)
-    perturbed, size, divergence = (value.detach().double().numpy() for value in core.perturbator(x))
-    f = [core.anomaly_score(torch.as_tensor(rows).float()).detach().double().numpy() for rows in (x, perturbed)]
-    expected = np.log1p(np.exp(f[0])) + np.log1p(np.exp(-f[1])) + divergence + 1.5 * size
+    perturbed, size, divergence = (array(value) for value in core.perturbator(x))
+    f = [array(core.anomaly_score(torch.as_tensor(rows).float())) for rows in (x, perturbed)]
+    expected = softplus(f[0]) + softplus(-f[1]) + divergence + 1.5 * size
     assert loss.item() == pytest.approx(expected.mean(), rel=1e-5)
 
 
@@ -109,8 +96,7 @@ def kernel_means(queries, memory, weight, scale, excluded=None):
 
 def numpy_log_energies(residual, mean_square):
     """The log energies of both judges, in numpy."""
-    bounded = np.log(1 + residual**2 / mean_square)
-    return np.log((residual**2).mean(axis=1) + 1e-6), np.log(bounded.mean(axis=1) + 1e-6)
+    return log_energy(residual, 1.0, bounded=False), log_energy(residual, mean_square, bounded=True)
 
 
 def restored(x, memory, weight, scales, excluded=None):
@@ -120,7 +106,7 @@ def restored(x, memory, weight, scales, excluded=None):
 def test_restoring_is_a_kernel_mean(x):
     memory = torch.randn(9, 4, generator=torch.Generator().manual_seed(1))
     weight = torch.tensor([1.0, 0.5, 2.0, 0.1])
-    rows, remembered, w = x.double().numpy(), memory.double().numpy(), weight.double().numpy()
+    rows, remembered, w = array(x), array(memory), array(weight)
     near, far, mean = restored(x, memory, weight, (0.3, 0.7, math.inf))
     np.testing.assert_allclose(near, kernel_means(rows, remembered, w, 0.3), atol=1e-5)
     np.testing.assert_allclose(far, kernel_means(rows, remembered, w, 0.7), atol=1e-5)
@@ -157,16 +143,16 @@ def test_score_of_the_restoring_classifier(table):
     core = clf.core_
     new = table[:20] + np.random.default_rng(1).normal(size=(20, 3)) * table.std(axis=0)
     rows = clf.standardizer_.transform(np.concatenate([table[:20], new])).astype(np.float64)
-    weight = core.log_weight.detach().double().exp().numpy()
+    weight = np.exp(array(core.log_weight))
     expected = []
-    for judge, memory in enumerate((core.memory.double().numpy(), core.trusted.double().numpy())):
+    for judge, memory in enumerate((array(core.memory), array(core.trusted))):
         itself = ((rows[:, None] - memory) ** 2).sum(axis=2) < 1e-12
         assert 10 < itself.sum() <= 20
         logits = []
         for index, scale in enumerate((0.2, 0.8, 3.2, math.inf)):
             mean = np.tile(memory.mean(axis=0), (len(rows), 1))
             means = mean if math.isinf(scale) else kernel_means(rows, memory, weight, scale, itself)
-            energy = numpy_log_energies(rows - means, core.mean_square[index].double().numpy())[judge]
+            energy = numpy_log_energies(rows - means, array(core.mean_square[index]))[judge]
             logits.append(core.log_slope[judge, index].exp().item() * energy + core.intercept[judge, index].item())
         expected.append(np.max(logits, axis=0))
     scores = clf.decision_function(np.concatenate([table[:20], new]))
@@ -180,8 +166,8 @@ def test_loss_of_the_restoring_classifier(x):
         core.log_weight += torch.tensor([0.1, -0.2, 0.3, 0.0])
         core.log_slope += torch.tensor(slopes)[..., None]
         core.intercept += torch.tensor(intercepts)[..., None]
-    rows, weight = x.double().numpy(), core.log_weight.detach().double().exp().numpy()
-    perturbed, size, _ = (value.detach().double().numpy() for value in core.perturbator(x))
+    rows, weight = array(x), np.exp(array(core.log_weight))
+    perturbed, size, _ = (array(value) for value in core.perturbator(x))
     itself = np.eye(7, dtype=bool)
 
     def residuals(queries):
@@ -196,7 +182,7 @@ def test_loss_of_the_restoring_classifier(x):
         ]
         return np.mean(judges, axis=0)
 
-    expected = np.mean(np.log1p(np.exp(logit(rows))) + np.log1p(np.exp(-logit(perturbed))) + 1.5 * size)
+    expected = np.mean(softplus(logit(rows)) + softplus(-logit(perturbed)) + 1.5 * size)
     assert core.training_loss(x).item() == pytest.approx(expected, rel=1e-3)
 
 
@@ -254,7 +240,7 @@ def test_perturbed_rows_are_those_of_the_core(table):
     clf = small(PLAD, perturbator="deterministic").fit(table)
     x = torch.tensor(clf.standardizer_.transform(table))
     with torch.no_grad():
-        perturbed = clf.core_.perturbator(x)[0].double().numpy()
+        perturbed = array(clf.core_.perturbator(x)[0])
     np.testing.assert_allclose(clf.perturb(table), perturbed * table.std(axis=0) + table.mean(axis=0), rtol=1e-5)
 
 

@@ -33,43 +33,37 @@ Where the paper is unclear or misprinted
 
 What we add
 -----------
-``levels`` makes the autoencoder restore clean rows from noisy copies. While learning, a row gets Gaussian noise of a
-level s drawn log-uniformly between the least and the largest, both blocks see the copy divided by sqrt(1 + s^2), and
-the encoder sees log s beside it. Without noise, an autoencoder wide enough to hold the data learns to copy anything;
-with it, width is harmless, and what it restores is the clean row that lies nearest at the scale s. The loss is the
-one above. A row is scored without noise, at each level in turn.
+``autoencoder="restoring"`` makes the autoencoder a :class:`pyod_synth.restoration.Denoiser`: it restores the clean row
+from a noisy copy, at scales of the noise from small to large, and both blocks see the copy. Without noise, an
+autoencoder wide enough to hold the data learns to copy anything. |x - x^|_2 in Eq. 2 becomes the denoiser's error, and
+y_AE of Eq. 6 the oddness of what it cannot restore of the row itself (:class:`pyod_synth.restoration.Energies`), which
+keeps growing where the sigmoid makes all distant rows nearly equal.
 
-A number for ``alpha`` replaces the sigmoid of Eq. 6, which makes all distant rows nearly equal and is at least 1/2 for
-every row, by the energy of what could not be restored, r_s = x - x^_s, relative to the mean square m_s of each
-feature's residual over training rows:
-
-    e_s(x) = log mean_k r_sk^2 / m_sk,    y_AE = mean_s (e_s - median e_s) / MAD e_s,
-
-with median and median absolute deviation over training rows. Eq. 7 usually gives the noise-detection block almost all
-the weight (its probabilities are near 0 on training rows), but what a classifier answers away from its training rows is
-a matter of chance. With real labels it is worth that weight.
+A number for ``alpha`` takes the place of Eq. 7, which usually gives the noise-detection block almost all the weight
+(its probabilities are near 0 on training rows). What a classifier answers away from its training rows is a matter of
+chance; with real labels it is worth that weight.
 """
 
 import math
+from abc import abstractmethod
 from numbers import Integral, Real
 
 import numpy as np
 import torch
 from imblearn.over_sampling import SMOTE
 from sklearn.utils._param_validation import Interval, StrOptions
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import pad, silu, softplus
 
 from pyod_synth.base import DeepDetector
 from pyod_synth.core import Core
 from pyod_synth.networks import decoder, encoder
+from pyod_synth.restoration import Denoiser, check_scales
 
 _NEIGHBOURS = 5  # of SMOTE, as its authors and imbalanced-learn have it
 _BEND = 8.0  # where the sigmoid is left for its tangent, whose slope is still far above float32's resolution there
 _THIRD_QUARTILE = 0.75
-_TINY = 1e-6  # keeps logarithms and quotients of exact restorations finite
-_LEAST_DEVIATION = 1e-3  # bounds the slope where most training rows have one and the same energy
-_BLOCK_ELEMENTS = 2**20  # of the rows that are restored at a time in calibrating
+_BLOCK_ROWS = 1024  # that the quartiles are taken of at a time
 _DEFAULT_ALPHA = 0.75
 
 
@@ -143,17 +137,32 @@ def continued_sigmoid(v):
     return torch.where(v < _BEND, torch.sigmoid(v), bend + bend * (1 - bend) * (v - _BEND))
 
 
-def over_levels(values):
-    """Average (levels, batch) to (batch,).
+class Blocks(nn.Module):
+    """Noise-detection block and encoder side by side, each seeing the row in its own form.
 
-    Tensor.mean adds the last columns of a matrix in another order than the others, so that a row's score would depend
-    on its place.
+    Parameters
+    ----------
+    detection : nn.Module
+        F of Eq. 1 up to its last hidden layer z0: from (batch, *input_shape).
+    encoder : nn.Module
+        E of Eq. 1: from rows that may have more features, or channels, than those.
+    channels : int
+        Features, or channels, that ``detection`` takes.
+    fill : int
+        Zeros to append.
     """
-    return sum(values) / len(values)
+
+    def __init__(self, detection, encoder, channels, fill):
+        super().__init__()
+        self.detection, self.encoder, self.channels, self.fill = detection, encoder, channels, fill
+
+    def forward(self, x):
+        """Join z0 and z1: (batch, narrow + latent_size + fill)."""
+        return pad(torch.cat([silu(self.detection(x[:, : self.channels])), self.encoder(x)], dim=1), (0, self.fill))
 
 
 class AnoRandCore(Core):
-    """Noise-detection block and autoencoder; see the module's text.
+    """What both autoencoders share: the noise-detection block, synthetic labels, Eq. 4 and the score.
 
     Parameters
     ----------
@@ -162,8 +171,8 @@ class AnoRandCore(Core):
     hidden_size : int
         Units of the first hidden layer of each block; the second has half as many.
     latent_size : int
-    levels : sequence of float
-        Noise levels to restore from; without any, rows are restored from themselves.
+    told : int
+        Features, or channels, that the encoder sees beyond those of the row.
     w : float
     alpha : float or None
         Weight of the noise-detection block in the score; None takes Eq. 6 to 8.
@@ -171,91 +180,117 @@ class AnoRandCore(Core):
         See :func:`invent_anomalies`.
     """
 
-    def __init__(
-        self, input_shape, hidden_size, latent_size, levels, w, alpha, anomaly_share, grown_share, noise_level
-    ):
+    def __init__(self, input_shape, hidden_size, latent_size, told, w, alpha, anomaly_share, grown_share, noise_level):
         super().__init__()
         narrow = math.ceil(hidden_size / 2)
-        self.levels, self.w, self.alpha = tuple(levels), w, alpha
+        self.w, self.alpha = w, alpha
         self.invention = (anomaly_share, grown_share, noise_level)
         first, *rest = input_shape
         self.detection = encoder(input_shape, (hidden_size,), narrow)
         self.detection_output = nn.Linear(narrow, 1)
-        self.encoder = encoder((first + bool(levels), *rest), (hidden_size, narrow), latent_size)
         # Products over a length that is no multiple of four add up in an order that depends on a row's place, where
         # few numbers come out: zeros fill the decoder's input up to one.
-        self.fill = -(narrow + latent_size) % 4
-        self.decoder = decoder(narrow + latent_size + self.fill, (narrow, hidden_size), input_shape)
-        passes = max(1, len(self.levels))
-        self.register_buffer("mean_square", torch.ones(passes, *input_shape))
-        self.register_buffer("median", torch.zeros(passes, 1))
-        self.register_buffer("deviation", torch.ones(passes, 1))
+        fill = -(narrow + latent_size) % 4
+        self.blocks = Blocks(
+            self.detection, encoder((first + told, *rest), (hidden_size, narrow), latent_size), first, fill
+        )
+        self.decoder = decoder(narrow + latent_size + fill, (narrow, hidden_size), input_shape)
         self.register_buffer("quartiles", torch.ones(2))  # of y_mlp and y_AE: Q3^0 and Q3^1
+
+    @abstractmethod
+    def restoring_loss(self, x: Tensor) -> Tensor:
+        """How badly rows (batch, *input_shape) are restored while learning: (batch,)."""
+
+    @abstractmethod
+    def restoring_score(self, x: Tensor) -> Tensor:
+        """How badly rows (batch, *input_shape) are restored in the end: (batch,)."""
 
     def prepare(self, x, y):
         """Join synthetic anomalies, unless real labels came."""
         return invent_anomalies(x, *self.invention) if y is None else (x, y)
 
     def training_loss(self, x, y):
-        """Eq. 4, restoring from a noisy copy if there are levels."""
-        if self.levels:
-            low, high = math.log(min(self.levels)), math.log(max(self.levels))
-            level = torch.empty(len(x), *[1] * (x.ndim - 1), device=x.device).uniform_(low, high).exp()
-            restored = self.restore(x + level * torch.randn_like(x), level)
-        else:
-            restored = self.restore(x)
-        distance = torch.linalg.vector_norm((x - restored).flatten(1), dim=1)
-        return anorand_loss(distance, self.logit(x), y, self.w)
+        """Eq. 4."""
+        return anorand_loss(self.restoring_loss(x), self.logit(x), y, self.w)
 
     @torch.no_grad()
     def calibrate(self, x):
-        """Keep the quartiles of Eq. 7, and what residuals and energies are usual at each level."""
-        blocks = x.split(max(1, _BLOCK_ELEMENTS // x[0].numel()))
-        self.mean_square = sum(self.residuals(block).square().sum(dim=1) for block in blocks) / len(x) + _TINY
-        energies = torch.cat([self.energies(self.residuals(block)) for block in blocks], dim=1)
-        self.median = energies.median(dim=1, keepdim=True).values
-        self.deviation = (energies - self.median).abs().median(dim=1, keepdim=True).values + _LEAST_DEVIATION
-        probabilities = torch.cat([torch.stack(self.probabilities(block)) for block in blocks], dim=1)
+        """Keep the quartiles of Eq. 7."""
+        probabilities = torch.cat([torch.stack(self.probabilities(block)) for block in x.split(_BLOCK_ROWS)], dim=1)
         self.quartiles = probabilities.kthvalue(math.ceil(_THIRD_QUARTILE * len(x)), dim=1).values
 
     def anomaly_score(self, x):
         """Eq. 8; the module's text says what a number for alpha changes."""
-        if self.alpha is None:
-            noise, poor = self.probabilities(x)
-            # alpha of Eq. 7 is the second of these
-            others, alpha = self.quartiles / self.quartiles.sum()
-            return others * poor + alpha * noise
-        poor = over_levels((self.energies(self.residuals(x)) - self.median) / self.deviation)
-        return (1 - self.alpha) * poor + self.alpha * torch.sigmoid(self.logit(x))
+        if self.alpha is not None:
+            return (1 - self.alpha) * self.restoring_score(x) + self.alpha * torch.sigmoid(self.logit(x))
+        noise, poor = self.probabilities(x)
+        # alpha of Eq. 7 is the second of these
+        others, alpha = self.quartiles / self.quartiles.sum()
+        return others * poor + alpha * noise
 
     def logit(self, x):
         """Logit of y_mlp for rows (batch, *input_shape): (batch,)."""
         return self.detection_output(silu(self.detection(x))).squeeze(1)
 
-    def restore(self, x, level=None):
-        """Restore rows (batch, *input_shape), from noise of a level for each row, (batch, 1, ...), if given one."""
-        seen = x
-        if level is not None:
-            x = x / torch.sqrt(1 + level.square())  # of about unit variance at every level
-            seen = torch.cat([x, level.log().expand_as(x[:, :1])], dim=1)
-        return self.decoder(pad(torch.cat([silu(self.detection(x)), self.encoder(seen)], dim=1), (0, self.fill)))
-
-    def residuals(self, x):
-        """Subtract from rows (batch, *input_shape) what is restored at each level: (levels, batch, *input_shape)."""
-        if not self.levels:
-            return (x - self.restore(x))[None]
-        shape = (len(x), *[1] * (x.ndim - 1))
-        return torch.stack([x - self.restore(x, x.new_full(shape, level)) for level in self.levels])
-
-    def energies(self, residuals):
-        """Log energies e_s of residuals (levels, batch, *input_shape): (levels, batch)."""
-        relative = residuals.square() / self.mean_square[:, None]
-        return torch.log(relative.flatten(2).mean(dim=2) + _TINY)
-
     def probabilities(self, x):
         """Find y_mlp and y_AE of Eq. 6, both continued, for rows (batch, *input_shape): two of (batch,)."""
-        distance = over_levels(torch.linalg.vector_norm(self.residuals(x).flatten(2), dim=2))
-        return continued_sigmoid(self.logit(x)), continued_sigmoid(distance)
+        return continued_sigmoid(self.logit(x)), continued_sigmoid(self.restoring_score(x))
+
+
+class PlainCore(AnoRandCore):
+    """The paper's form: an autoencoder that restores rows from themselves.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        (d,) or (C, H, W).
+    hidden_size, latent_size : int
+    **shared
+        See :class:`AnoRandCore`.
+    """
+
+    def __init__(self, input_shape, hidden_size, latent_size, **shared):
+        super().__init__(input_shape, hidden_size, latent_size, told=0, **shared)
+
+    def restoring_loss(self, x):
+        """|x - x^|_2."""
+        return torch.linalg.vector_norm((x - self.decoder(self.blocks(x))).flatten(1), dim=1)
+
+    def restoring_score(self, x):
+        """|x - x^|_2."""
+        return self.restoring_loss(x)
+
+
+class RestoringCore(AnoRandCore):
+    """AnoRand with an autoencoder that restores rows from noisy copies; see the module's text.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        (d,) or (C, H, W).
+    hidden_size, latent_size : int
+    scales : sequence of float
+        Scales of the noise.
+    **shared
+        See :class:`AnoRandCore`.
+    """
+
+    def __init__(self, input_shape, hidden_size, latent_size, scales, **shared):
+        super().__init__(input_shape, hidden_size, latent_size, told=1, **shared)
+        self.denoiser = Denoiser(input_shape, self.blocks, self.decoder, scales)
+
+    def restoring_loss(self, x):
+        """Error of the denoiser."""
+        return self.denoiser.loss(x)
+
+    def restoring_score(self, x):
+        """Oddness of what is not restored."""
+        return self.denoiser.oddness(x)
+
+    def calibrate(self, x):
+        """Learn what is usual, and keep the quartiles of Eq. 7."""
+        self.denoiser.calibrate(x)
+        super().calibrate(x)
 
 
 class AnoRand(DeepDetector):
@@ -265,20 +300,23 @@ class AnoRand(DeepDetector):
     sees to an autoencoder that restores the other rows. Both are scored. See :mod:`pyod_synth.models.anorand` for the
     equations and the deviations from the paper.
 
-    The paper's own form is ``AnoRand(levels=(), alpha="quartiles", hidden_size=32, latent_size=16, lr=1e-4,
+    The paper's own form is ``AnoRand(autoencoder="plain", alpha="quartiles", hidden_size=32, latent_size=16, lr=1e-4,
     epoch_num=200, batch_size=128)``, with noise of at least 0.52.
 
     Parameters
     ----------
-    levels : sequence of float, default=(0.1, 0.25, 0.6, 1.5, 3.0)
-        Noise levels, in standard deviations of a feature, that the autoencoder restores clean rows from, and that
-        rows are scored at. An empty sequence gives the paper's plain autoencoder, which needs a small ``latent_size``.
+    autoencoder : {"restoring", "plain"}, default="restoring"
+        "plain" is the paper's. "restoring" restores rows from noisy copies at several scales, and what it cannot
+        restore grows with the distance from the training rows.
+    scales : sequence of float, default=(0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+        Deviations of the noise that rows are restored from, in standard deviations of a feature: learned between the
+        smallest and the largest, scored at each and at the infinite scale; only for the restoring autoencoder.
     w : float in [0, 1], default=0.2
         Weight of the noise-detection block in the loss (Eq. 4).
     alpha : float in [0, 1], "quartiles" or None, default=None
-        Weight of the noise-detection block in the score. A number weighs its probability against a robust z-score of
-        what could not be restored; "quartiles" is the paper's score (Eq. 6 to 8). None takes 0.75 without labels and
-        "quartiles" with them.
+        Weight of the noise-detection block in the score. A number weighs its probability against what could not be
+        restored; "quartiles" is the paper's score (Eq. 6 to 8). None takes 0.75 without labels and "quartiles" with
+        them.
     anomaly_share : float in (0, 0.5], default=0.02
         Share of training rows that become synthetic anomalies.
     grown_share : float in (0, 0.5], default=0.05
@@ -287,7 +325,7 @@ class AnoRand(DeepDetector):
         Standard deviation of the noise on synthetic anomalies, in standard deviations of a feature.
     use_labels : bool, default=False
         Whether to train on real labels, given to ``fit``, instead of synthetic ones.
-    hidden_size : int, default=256
+    hidden_size : int, default=128
         Units of the first hidden layer of each block of a table; the second has half as many.
     latent_size : int, default=16
         Length of the autoencoder's latent.
@@ -333,7 +371,8 @@ class AnoRand(DeepDetector):
 
     _parameter_constraints = {
         **DeepDetector._parameter_constraints,
-        "levels": [tuple, list],
+        "autoencoder": [StrOptions({"restoring", "plain"})],
+        "scales": [tuple, list],
         "w": [Interval(Real, 0, 1, closed="both")],
         "alpha": [Interval(Real, 0, 1, closed="both"), StrOptions({"quartiles"}), None],
         "anomaly_share": [Interval(Real, 0, 0.5, closed="right")],
@@ -346,14 +385,15 @@ class AnoRand(DeepDetector):
 
     def __init__(
         self,
-        levels=(0.1, 0.25, 0.6, 1.5, 3.0),
+        autoencoder="restoring",
+        scales=(0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4),
         w=0.2,
         alpha=None,
         anomaly_share=0.02,
         grown_share=0.05,
         noise_level=1.0,
         use_labels=False,
-        hidden_size=256,
+        hidden_size=128,
         latent_size=16,
         contamination=0.1,
         preprocessing=True,
@@ -378,7 +418,8 @@ class AnoRand(DeepDetector):
             verbose=verbose,
             image_shape=image_shape,
         )
-        self.levels = levels
+        self.autoencoder = autoencoder
+        self.scales = scales
         self.w = w
         self.alpha = alpha
         self.anomaly_share = anomaly_share
@@ -390,17 +431,16 @@ class AnoRand(DeepDetector):
 
     def build_core(self, input_shape):
         """Make the networks; see :meth:`DeepDetector.build_core`."""
-        if not all(isinstance(level, Real) and 0 < level < math.inf for level in self.levels):
-            raise ValueError(f"levels must be positive finite numbers, got {self.levels!r}")
         alpha = ("quartiles" if self.use_labels else _DEFAULT_ALPHA) if self.alpha is None else self.alpha
-        return AnoRandCore(
-            input_shape,
-            self.hidden_size,
-            self.latent_size,
-            self.levels,
-            self.w,
-            None if alpha == "quartiles" else alpha,
-            self.anomaly_share,
-            self.grown_share,
-            self.noise_level,
-        )
+        sizes = (input_shape, self.hidden_size, self.latent_size)
+        shared = {
+            "w": self.w,
+            "alpha": None if alpha == "quartiles" else alpha,
+            "anomaly_share": self.anomaly_share,
+            "grown_share": self.grown_share,
+            "noise_level": self.noise_level,
+        }
+        if self.autoencoder == "plain":
+            return PlainCore(*sizes, **shared)
+        check_scales(self.scales)
+        return RestoringCore(*sizes, self.scales, **shared)

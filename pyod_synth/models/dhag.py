@@ -29,14 +29,9 @@ R and E learn to restore a clean row from its copy with Gaussian noise of a rand
 with a perturbation of the perturbators, at the same time as they learn Eq. 2. For tables, E and R have a linear map
 beside the layers, so that distance in rows stays distance in latent vectors.
 
-After training, energies of two kinds are measured at each scale, relative to m, their usual square in each coordinate:
-
-    E_1s(x) = mean_k r_k^2 / m_k              r = z - E(R(z, s))     the discriminator
-    E_2s(x) = mean_k log(1 + r_k^2 / m_k)     r = x - R(z, s)        the row itself
-
-The second is for what the encoder leaves out, and bounds what one feature may claim. At an infinite scale, where a
-restored row is the mean of the training rows, r is the deviation from the mean. The score is the mean over kinds and
-scales of log E_is, less its median and divided by its median absolute deviation over the training rows.
+The score is the mean oddness (:class:`pyod_synth.restoration.Energies`) of two residuals at all scales: z - E(R(z, s)),
+the discriminator's, and x - R(z, s), for what the encoder leaves out. At an infinite scale, where a restored row is the
+mean of the training rows, they are the deviations from the means of latent vectors and of rows.
 
 Deviations from the paper
 -------------------------
@@ -64,12 +59,32 @@ from torch.nn.functional import normalize, softplus
 from pyod_synth.base import DeepDetector
 from pyod_synth.core import Core, Player
 from pyod_synth.networks import decoder, encoder, mlp
+from pyod_synth.restoration import Energies, check_scales
 
+_BLOCK_ROWS = 1024  # that are averaged over at a time
 _PUBLISHED_BATCH = 512  # rows of the batch that the paper's K is given for
-_TINY = 1e-6  # keeps logarithms of exact restorations finite
-_LEAST_SQUARE = 1e-4  # of a coordinate's usual residual, in variances: a constant column is no microscope
-_LEAST_DEVIATION = 1e-3  # bounds the slope where most training rows have one and the same energy
-_BLOCK_ROWS = 1024  # that are calibrated at a time
+_LEAST_SQUARE = 1e-4  # of a latent residual, which keeps the slope of its logarithm bounded while learning
+
+
+class GroupedLinear(nn.Module):
+    """L linear maps, each of its own share of the input.
+
+    Parameters
+    ----------
+    groups, inputs, outputs : int
+        L, and the sizes of each map.
+    """
+
+    def __init__(self, groups, inputs, outputs):
+        super().__init__()
+        bound = 1 / math.sqrt(inputs)
+        self.weight = nn.Parameter(torch.empty(groups, inputs, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(groups, 1, outputs).uniform_(-bound, bound))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, L * channels, *sizes) to (batch, L, outputs)."""
+        x = x.reshape(len(x), *self.weight.shape[:2]).transpose(0, 1)
+        return torch.baddbmm(self.bias, x, self.weight).transpose(0, 1)
 
 
 class Perturbators(nn.Module):
@@ -93,21 +108,19 @@ class Perturbators(nn.Module):
         self.channels, *self.sizes = input_shape if len(input_shape) == 3 else (1, *input_shape)
         same = self.output_shape == tuple(input_shape)
         convolution, kernel = (nn.Conv2d, 5) if len(self.sizes) == 2 else (nn.Conv1d, 3)
-        # to a latent vector, images are halved twice on their way
-        stride = 2 if len(self.sizes) == 2 and not same else 1
-        groups = n_perturbators
+        stride = 1 if same else 2  # rows are halved twice on their way to a latent vector
 
-        def layer(inputs, outputs, stride=1):
-            return convolution(groups * inputs, groups * outputs, kernel, stride, kernel // 2, groups=groups)
+        def layer(inputs, outputs, stride):
+            inputs, outputs = n_perturbators * inputs, n_perturbators * outputs
+            return convolution(inputs, outputs, kernel, stride, kernel // 2, groups=n_perturbators)
 
         body = [layer(self.channels + 1, n_filters, stride), nn.SiLU(), layer(n_filters, n_filters, stride), nn.SiLU()]
         if same:
-            head = [layer(n_filters, self.channels)]
+            head = layer(n_filters, self.channels, 1)
         else:
-            size = math.prod(math.ceil(math.ceil(s / stride) / stride) for s in self.sizes)
-            inputs, outputs = groups * n_filters * size, groups * math.prod(self.output_shape)
-            head = [nn.Flatten(), nn.Unflatten(1, (-1, 1)), nn.Conv1d(inputs, outputs, 1, groups=groups)]
-        self.net = nn.Sequential(*body, *head)
+            size = math.prod(math.ceil(math.ceil(s / 2) / 2) for s in self.sizes)
+            head = GroupedLinear(n_perturbators, n_filters * size, math.prod(self.output_shape))
+        self.net = nn.Sequential(*body, head)
 
     def forward(self, x: Tensor) -> Tensor:
         """Draw a perturbation of each row from each perturbator.
@@ -215,15 +228,25 @@ class DHAGCore(Core):
             return self.encode(x)[:, None] + perturbation
         return self.encode((x[:, None] + perturbation).flatten(0, 1)).unflatten(0, perturbation.shape[:2])
 
-    def generation_loss(self, x, y):
-        """Eq. 2, with section 4.4's term for known anomalies; the part of the loss that perturbators know of."""
+    def generation_loss(self, x, y, perturbation):
+        """Eq. 2, with section 4.4's term for known anomalies.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, *input_shape)
+        y : Tensor of shape (batch,) or None
+        perturbation : Tensor of shape (normal rows of the batch, L, *shape)
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
         loss = x.new_zeros(())
         if y is not None:
             known, x = x[y == 1], x[y == 0]
             if len(known):
                 loss = loss + softplus(-self.logit(self.encode(known))).mean()
         if len(x):
-            perturbation = self.perturbators(x)
             perturbed_logit = self.logit(self.perturb(x, perturbation).flatten(0, 1)).view(len(x), -1)
             n_normal = round(self.n_augmented / _PUBLISHED_BATCH * len(x))
             normal_logit = self.logit(self.encode(x))
@@ -231,8 +254,14 @@ class DHAGCore(Core):
         return loss
 
     def training_loss(self, x, y=None):
-        """Give what encoder and discriminator minimise."""
-        return self.generation_loss(x, y)
+        """Give what encoder and discriminator minimise; perturbators learn from :meth:`perturbators_loss` alone."""
+        with torch.no_grad():
+            perturbation = self.perturbators(x if y is None else x[y == 0])
+        return self.generation_loss(x, y, perturbation)
+
+    def perturbators_loss(self, x, y=None):
+        """Give what perturbators minimise."""
+        return self.generation_loss(x, y, self.perturbators(x if y is None else x[y == 0]))
 
     def players(self):
         """Let encoder and discriminator learn at the detector's rate, then the perturbators at their own."""
@@ -241,7 +270,7 @@ class DHAGCore(Core):
         others = [parameter for parameter in self.parameters() if id(parameter) not in own]
         return [
             Player(others, self.training_loss),
-            Player(perturbing, self.generation_loss, self.perturbator_lr),
+            Player(perturbing, self.perturbators_loss, self.perturbator_lr),
         ]
 
 
@@ -275,25 +304,6 @@ class FreeCore(DHAGCore):
     def anomaly_score(self, x):
         """Logit of being abnormal."""
         return self.logit(self.encode(x))
-
-
-def log_energy(residual, mean_square, bounded):
-    """Logarithm of the size of residuals relative to what is usual.
-
-    Parameters
-    ----------
-    residual : Tensor of shape (..., batch, size)
-    mean_square : Tensor of shape (..., 1, size)
-        Usual square of each coordinate.
-    bounded : bool
-        Whether coordinates count by their logarithm: log E_2 of the module's text, else log E_1.
-
-    Returns
-    -------
-    Tensor of shape (..., batch)
-    """
-    relative = residual.square() / mean_square
-    return torch.log((torch.log1p(relative) if bounded else relative).mean(dim=-1) + _TINY)
 
 
 class RestoringCore(DHAGCore):
@@ -336,10 +346,8 @@ class RestoringCore(DHAGCore):
         self.register_buffer("scales", torch.tensor([float(s) for s in scales]))
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("latent_mean", torch.zeros(latent_size))
-        self.register_buffer("mean_square", torch.ones(len(scales) + 1, 1, size))
-        self.register_buffer("latent_mean_square", torch.ones(len(scales) + 1, 1, latent_size))
-        self.register_buffer("median", torch.zeros(2, len(scales) + 1, 1))
-        self.register_buffer("spread", torch.ones(2, len(scales) + 1, 1))
+        self.latent_energies = Energies(len(scales) + 1, latent_size)
+        self.row_energies = Energies(len(scales) + 1, size)
 
     def encode(self, x):
         """E of the module's text."""
@@ -360,17 +368,20 @@ class RestoringCore(DHAGCore):
     def training_loss(self, x, y=None):
         """Eq. 2, and the error of restoring normal rows."""
         normal = x if y is None else x[y == 0]
-        loss = self.generation_loss(x, y)
-        return loss + self.restoring_weight * self.restoring_loss(normal) if len(normal) else loss
+        with torch.no_grad():
+            perturbation = self.perturbators(normal)
+        loss = self.generation_loss(x, y, perturbation)
+        return loss + self.restoring_weight * self.restoring_loss(normal, perturbation) if len(normal) else loss
 
-    def restoring_loss(self, x: Tensor) -> Tensor:
-        """Mean squared error of rows restored from Gaussian noise and from one perturbator each.
+    def restoring_loss(self, x: Tensor, perturbation: Tensor) -> Tensor:
+        """Mean squared error of rows restored from Gaussian noise and from one perturbation each.
 
         Errors are relative to the variance, s^2 / (1 + s^2), that noise of scale s leaves of a standard normal value.
 
         Parameters
         ----------
         x : Tensor of shape (batch, *input_shape)
+        perturbation : Tensor of shape (batch, L, *shape)
 
         Returns
         -------
@@ -379,8 +390,6 @@ class RestoringCore(DHAGCore):
         low, high = math.log(self.least_scale), math.log(self.greatest_scale)
         scale = torch.exp(torch.empty(len(x), device=x.device).uniform_(low, high))
         noisy = self.encode(x + scale.view(-1, *[1] * (x.ndim - 1)) * torch.randn_like(x))
-        with torch.no_grad():  # perturbators are not to make restoring easy
-            perturbation = self.perturbators(x)
         drawn = torch.randint(perturbation.shape[1], (len(x),), device=x.device)
         perturbation = perturbation[torch.arange(len(x), device=x.device), drawn]
         perturbed = self.perturb(x, perturbation[:, None]).squeeze(1)
@@ -409,32 +418,18 @@ class RestoringCore(DHAGCore):
         latent = torch.cat([z - again, (z - self.latent_mean)[None]])
         return latent, torch.cat([rows - restored.view(repeats, *rows.shape), (rows - self.mean)[None]])
 
-    def energies(self, x: Tensor) -> Tensor:
-        """Logarithms of E_1s and E_2s of the module's text: (2, scales + 1, batch)."""
-        latent, row = self.residuals(x)
-        return torch.stack(
-            [log_energy(latent, self.latent_mean_square, False), log_energy(row, self.mean_square, True)]
-        )
-
     @torch.no_grad()
     def calibrate(self, x):
         """Learn means, usual residuals and usual energies of the training rows."""
-        blocks = x.split(_BLOCK_ROWS)
         self.mean = x.flatten(1).mean(dim=0)
-        self.latent_mean = sum(self.encode(block).sum(dim=0) for block in blocks) / len(x)
-        squares = [[r.square().sum(dim=1, keepdim=True) for r in self.residuals(block)] for block in blocks]
-        self.latent_mean_square, self.mean_square = (
-            sum(parts) / len(x) + _LEAST_SQUARE for parts in zip(*squares, strict=True)
-        )
-        energies = torch.cat([self.energies(block) for block in blocks], dim=2)
-        self.median = energies.median(dim=2, keepdim=True).values
-        self.spread = (energies - self.median).abs().median(dim=2, keepdim=True).values + _LEAST_DEVIATION
+        self.latent_mean = sum(self.encode(block).sum(dim=0) for block in x.split(_BLOCK_ROWS)) / len(x)
+        self.latent_energies.calibrate(lambda rows: self.residuals(rows)[0], x)
+        self.row_energies.calibrate(lambda rows: self.residuals(rows)[1], x)
 
     def anomaly_score(self, x):
-        """Mean of the standardised energies."""
-        standardised = (self.energies(x) - self.median) / self.spread
-        # rows first: a sum over the first dimensions rounds differently in a block's last rows
-        return standardised.flatten(0, 1).T.contiguous().mean(dim=1)
+        """Mean oddness of both residuals."""
+        latent, row = self.residuals(x)
+        return (self.latent_energies.oddness(latent) + self.row_energies.oddness(row)) / 2
 
 
 class DHAG(DeepDetector):
@@ -599,8 +594,7 @@ class DHAG(DeepDetector):
         }
         if self.discriminator == "free":
             return FreeCore(input_shape, self.hidden_size, self.latent_size, **shared)
-        if not self.scales or not all(isinstance(s, Real) and 0 < s < math.inf for s in self.scales):
-            raise ValueError(f"scales must be positive finite numbers, at least one, got {self.scales!r}")
+        check_scales(self.scales)
         return RestoringCore(
             input_shape, self.hidden_size, self.latent_size, self.scales, self.restoring_weight, **shared
         )

@@ -26,33 +26,20 @@ Two autoencoders
 ``autoencoder="plain"`` is the paper's. Nothing keeps it from restoring rows far from the training rows, and the second
 term of its loss has no lower bound.
 
-``autoencoder="restoring"``, the default, restores the clean row from a noisy copy, x + s * noise, for scales s drawn
-log-uniformly between the smallest and the largest of ``scales``:
-
-    restored(x, s) = x / (1 + s^2) + s / sqrt(1 + s^2) * g(f(asinh(x / sqrt(1 + s^2)), log s)).
-
-The first term is the best linear guess for a standardised feature; g adds what there is to know. As s grows, the first
-term vanishes and g alone gives the row: a decoded latent of the largest scale *is* a row, and so the latents of Eq. 3
-to 6 are those of clean rows at the largest scale, and D_s and the dictionary need no second decoder. The asinh bounds
-what g can add far out to the logarithm of the distance, so that the residual of far rows grows with their distance.
-f and g minimise, with e = the error of g relative to the factor s / sqrt(1 + s^2),
+``autoencoder="restoring"``, the default, is a :class:`pyod_synth.restoration.Denoiser`: it restores the clean row x
+from a noisy copy, at scales of the noise from small to large, as a fixed multiple of the copy plus what g decodes. At
+large scales g alone gives the row: a decoded latent of the largest scale *is* a row, and so the latents of Eq. 3 to 6
+are those of clean rows at the largest scale, and D_s and the dictionary need no second decoder. f and g minimise, with
+e the error of what g adds,
 
     mean_normal mean_k 2 (sqrt(1 + e_k^2) - 1) - repulsion * mean_contaminated log(1 + mean_k (x_k - x'_k)^2)
     + adversarial_weight * (what D_l and D_s hold against f and g),
 
 in which a contaminated row that was not picked counts by the size of its error, not the square, and in which pushing
-generated rows away from the contaminated ones pays ever less. After training, with m the mean square over training rows
-of each feature's residual r = x - restored(x, s), two energies are measured for each scale,
-
-    E_1s(x) = log mean_k r_k^2 / m_k,     E_2s(x) = log mean_k log(1 + r_k^2 / m_k).
-
-The second bounds what one feature may claim. Both are also measured at the infinite scale, of which nothing need be
-learned: there restored(x) is the mean of the training rows. With z the energies, each less its median over the training
-rows and divided by its median absolute deviation, the score is
-
-    1/2 sum_i max(mean_s z_is(x), z_i,inf(x)).
-
-Anomalies may form a cluster that the autoencoder learns to restore; they are then still odd for where they lie.
+generated rows away from the contaminated ones pays ever less. The score is the oddness of what is not restored, as two
+judges find it at each scale (:class:`pyod_synth.restoration.Energies`). At the infinite scale that is the deviation
+from the mean of the training rows: anomalies may form a cluster that the autoencoder learns to restore, and are then
+still odd for where they lie.
 
 Deviations from the paper
 -------------------------
@@ -81,11 +68,7 @@ from torch.nn.functional import normalize, softplus
 from pyod_synth.base import DeepDetector, seeded
 from pyod_synth.core import Core, Player
 from pyod_synth.networks import decoder, encoder
-
-_TINY = 1e-6  # keeps logarithms and quotients of exact restorations finite
-_LEAST_DEVIATION = 1e-3  # bounds the score where most training rows have one and the same energy
-_NOISY_COPIES = 4  # of each row in a step: steadier gradients for less time than more steps
-_BLOCK_ELEMENTS = 2**15  # of the rows that are restored at a time after training
+from pyod_synth.restoration import Denoiser, check_scales
 
 
 def adversarial_loss(logit, real):
@@ -292,78 +275,30 @@ class RestoringCore(CalibratedCore):
     """
 
     def __init__(self, input_shape, hidden_size, latent_size, scales: Sequence[float], **parameters):
-        # the scale is one more feature, or one more channel
         f = encoder((input_shape[0] + 1, *input_shape[1:]), (hidden_size,), latent_size)
         g = decoder(latent_size, (hidden_size,), input_shape)
         super().__init__(f, g, input_shape, hidden_size, latent_size, **parameters)
-        energies = (2, len(scales) + 1)
-        self.register_buffer("scales", torch.tensor(sorted(scales), dtype=torch.float32))
-        self.register_buffer("mean", torch.zeros(input_shape))
-        self.register_buffer("mean_square", torch.ones(len(scales) + 1, math.prod(input_shape)))
-        self.register_buffer("median", torch.zeros(energies))
-        self.register_buffer("deviation", torch.ones(energies))
+        self.denoiser = Denoiser(input_shape, f, g, scales)
 
     def latent(self, x):
         """Latents at the largest scale, without noise."""
-        return self.encode(x, self.scales[-1].expand(len(x)))
+        return self.denoiser.encode(x, self.denoiser.scales[-1].expand(len(x)))
 
     def restoring_loss(self, x):
-        """Robust error of g for noisy copies of rows, averaged over features and copies."""
-        low, high = self.scales[0].log(), self.scales[-1].log()
-        copies = x.repeat(_NOISY_COPIES, *[1] * (x.ndim - 1))
-        scale = torch.exp(low + (high - low) * torch.rand(len(copies), device=x.device))
-        s = _as_rows(scale, x)
-        noise = torch.randn_like(copies)
-        added = self.g(self.encode(copies + s * noise, scale))
-        # with this target of g, restored(x + s * noise) = x
-        error = (added - (s * copies - noise) / (1 + s**2).sqrt()).flatten(1)
-        return (2 * ((1 + error.square()).sqrt() - 1)).mean(dim=1).view(_NOISY_COPIES, len(x)).mean(dim=0)
+        """Error of the denoiser."""
+        return self.denoiser.loss(x)
 
     def distance(self, x, generated):
         """log(1 + mean_k (x_k - x'_k)^2)."""
         return torch.log1p((x - generated).flatten(1).square().mean(dim=1))
 
-    @torch.no_grad()
     def calibrate(self, x):
-        """Learn from training rows what residuals and what energies are usual at each scale."""
-        self.mean.copy_(x.mean(dim=0))
-        blocks = x.split(max(1, _BLOCK_ELEMENTS // x[0].numel()))
-        squares = sum(self.residuals(block).square().sum(dim=0) for block in blocks)
-        self.mean_square.copy_(squares / len(x) + _TINY)
-        energies = torch.cat([self.energies(block) for block in blocks])
-        self.median.copy_(energies.median(dim=0).values)
-        self.deviation.copy_((energies - self.median).abs().median(dim=0).values + _LEAST_DEVIATION)
+        """Learn what is usual."""
+        self.denoiser.calibrate(x)
 
     def anomaly_score(self, x):
-        """Join the energies, each relative to its median and its deviation."""
-        z = (self.energies(x) - self.median) / self.deviation
-        return torch.maximum(z[:, :, :-1].mean(dim=2), z[:, :, -1]).mean(dim=1)
-
-    def energies(self, x: Tensor) -> Tensor:
-        """E_1s and E_2s of the module's text, the infinite scale last: (batch, 2, scales + 1)."""
-        relative = self.residuals(x).square() / self.mean_square
-        return torch.log(torch.stack([relative.mean(dim=2), torch.log1p(relative).mean(dim=2)], dim=1) + _TINY)
-
-    def residuals(self, x: Tensor) -> Tensor:
-        """Subtract restored(x, s) from x for all scales, the infinite one last: (batch, scales + 1, size)."""
-        residuals = [self.residual(x, scale) for scale in self.scales]
-        return torch.stack([*residuals, (x - self.mean).flatten(1)], dim=1)
-
-    def residual(self, x: Tensor, scale: Tensor) -> Tensor:
-        """Subtract restored(x, s) from x for one scale: (batch, size)."""
-        factor = scale / (1 + scale**2).sqrt()
-        return factor * (factor * x - self.g(self.encode(x, scale.expand(len(x))))).flatten(1)
-
-    def encode(self, x: Tensor, scale: Tensor) -> Tensor:
-        """Latents of noisy rows (batch, *input_shape) with noise of a scale each, (batch,): (batch, latent_size)."""
-        s = _as_rows(scale, x)
-        condition = (s.log() / 2).expand(-1, 1, *x.shape[2:])
-        return self.f(torch.cat([torch.asinh(x / (1 + s**2).sqrt()), condition], dim=1))
-
-
-def _as_rows(scale, x):
-    """Shape (batch,) like rows: (batch, 1) or (batch, 1, 1, 1)."""
-    return scale.view(-1, *[1] * (x.ndim - 1))
+        """Oddness of what is not restored."""
+        return self.denoiser.oddness(x)
 
 
 class NCAE(DeepDetector):
@@ -388,9 +323,9 @@ class NCAE(DeepDetector):
         Weight of pushing generated rows away from contaminated ones. The paper has 1.
     adversarial_weight : float, default=0.1
         Weight of deceiving the discriminators. The paper has 1.
-    hidden_size : int, default=256
+    hidden_size : int, default=128
         Units of the hidden layers, for images those of the latent discriminator alone.
-    latent_size : int, default=128
+    latent_size : int, default=16
         Length of the latent vector.
     scales : sequence of float, default=(0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
         Deviations of the noise that rows are restored from, in standard deviations of a feature: learned between the
@@ -456,8 +391,8 @@ class NCAE(DeepDetector):
         gamma=0.1,
         repulsion=0.1,
         adversarial_weight=0.1,
-        hidden_size=256,
-        latent_size=128,
+        hidden_size=128,
+        latent_size=16,
         scales=(0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4),
         contamination=0.1,
         preprocessing=True,
@@ -503,8 +438,7 @@ class NCAE(DeepDetector):
         }
         if self.autoencoder == "plain":
             return PlainCore(input_shape, self.hidden_size, self.latent_size, **shared)
-        if not self.scales or not all(isinstance(s, Real) and 0 < s < math.inf for s in self.scales):
-            raise ValueError(f"scales must be positive finite numbers, at least one, got {self.scales!r}")
+        check_scales(self.scales)
         return RestoringCore(input_shape, self.hidden_size, self.latent_size, self.scales, **shared)
 
     def generate(self, number):

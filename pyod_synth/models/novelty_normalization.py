@@ -14,28 +14,22 @@ with S_min and S_max those of the batch. The loss is the mean of Reg(S_i) over t
 4), which rewards weights that are not zero: all training rows are normal, so that L_ns alone would have the module give
 up its weights. The score is Reg(S_i) with the averages of S_min and S_max over all batches of training.
 
-``autoencoder="vanilla"`` is this. ``normalization`` and ``novelty_scoring`` switch the two additions off, which gives
-the rows of the paper's Table 4.
+``autoencoder="plain"`` is this. ``normalization`` and ``novelty_scoring`` switch the two additions off, which gives the
+rows of the paper's Table 4.
 
 The default
 -----------
-With normal rows only, nothing tells the NS module what novelty is, and a vanilla autoencoder restores well what lies
-between normal rows and beyond them. ``autoencoder="denoising"`` learns both from noisy copies of the training rows,
-x~ = x + s e with e from N(0, I), at several scales s; the networks are told the scale:
+With normal rows only, nothing tells the NS module what novelty is, and a plain autoencoder restores well what lies
+between normal rows and beyond them. ``autoencoder="restoring"`` is a :class:`pyod_synth.restoration.Denoiser`: it
+learns from noisy copies x~ of the training rows, at scales s of the noise from small to large, and so does the NS
+module,
 
-    L_r(x, s)  = |x - De(En(x~, s))|^2, averaged over features                     restores the clean row
-    L_ns(x, s) = -log(1 - MLP(En(x, s))) - log MLP(En(x~, s))                      clean is 0, noisy is 1
+    L_r(x)  = the denoiser's error in restoring x from x~
+    L_ns(x) = -log(1 - MLP(En(x, s))) - log MLP(En(x~, s))                          clean is 0, noisy is 1
 
-A step draws as many scales for each row as the score has, log-uniform over their range. S and Reg follow as before,
-from the means of both over these. A row's score has, at each of the scales given,
-
-    L_r(x, s)  = (mean_k r_k^2 / m_sk)^(1/2),  r = x - De(En(x, s))                what the autoencoder changes in x
-    L_ns(x, s) = MLP(En(x, s))
-
-with m the mean square of each feature's residual over training rows, so that no feature outweighs the others by being
-hard to restore; the score is the mean of Reg(S) over scales. Min-max scaling is what makes scales comparable there:
-while it leaves the order of scores as it is for one S, it weighs several. The novelty is bounded and the residual is
-not, so that the score grows with distance.
+averaged over the copies of a row. In the score, L_r(x) is the oddness of what is not restored of the row itself
+(:class:`pyod_synth.restoration.Energies`), and L_ns(x) the novelty of Eq. 2, averaged over scales. The novelty is
+bounded and the oddness is not, so that the score grows with distance.
 
 Deviations from the paper
 -------------------------
@@ -50,8 +44,8 @@ Deviations from the paper
 - S_min and S_max are constants to the gradient. A gradient through them would make the loss blind to the size of S: it
   is lowest where one row of a batch is restored worst, not where all are restored well.
 - Eq. 1 writes a norm, and the text calls it the mean square error; the latter is what is minimised.
-- In the denoising form S_min and S_max are averaged over batches of the training rows once more after training, since
-  the score's residuals are relative to those of the trained network.
+- With ``autoencoder="restoring"``, S_min and S_max are averaged over batches of the training rows after training, since
+  residuals are scored relative to those of the trained network.
 - The learning rate decays along a cosine, not by steps; the convolutional layers are three for every kind of image.
 """
 
@@ -67,12 +61,12 @@ from torch.nn.functional import linear, logsigmoid, silu
 from pyod_synth.base import DeepDetector
 from pyod_synth.core import Core
 from pyod_synth.networks import decoder, encoder
+from pyod_synth.restoration import Denoiser, check_scales
 
 # The hard concrete distribution of Louizos et al.: temperature, and the interval that is clipped to [0, 1].
 _TEMPERATURE, _LOWER, _UPPER = 2 / 3, -0.1, 1.1
 _OPEN = 2.0  # initial logit of a gate: open more often than not, since Eq. 4 wants weights that are not zero
 _LEAST_RANGE = 1e-3  # of a batch's scores, so that a batch of one row, or of equal rows, divides by no zero
-_LEAST_SQUARE = 1e-4  # of a feature's usual residual: one that was constant in training stays comparable
 
 
 class GatedLinear(nn.Module):
@@ -132,9 +126,8 @@ class NoveltyScorer(nn.Module):
 
 
 def batch_bounds(scores):
-    """S_min and S_max of a batch: (..., batch) to twice (..., 1), without gradient."""
-    scores = scores.detach()
-    return scores.amin(dim=-1, keepdim=True), scores.amax(dim=-1, keepdim=True)
+    """S_min and S_max of a batch, (batch,): two of shape (), without gradient."""
+    return scores.detach().aminmax()
 
 
 def normalize(scores, low, high):
@@ -142,13 +135,13 @@ def normalize(scores, low, high):
 
     Parameters
     ----------
-    scores : Tensor of shape (..., batch)
-    low, high : Tensor of shape (..., 1)
+    scores : Tensor of shape (batch,)
+    low, high : Tensor of shape ()
         S_min and S_max.
 
     Returns
     -------
-    Tensor of shape (..., batch)
+    Tensor of shape (batch,)
     """
     return (scores - low) / (high - low).clamp(min=_LEAST_RANGE)
 
@@ -162,51 +155,44 @@ class NoveltyCore(Core):
         None scores by restoration only.
     normalization : bool
     lam1, lam2 : float
-    groups : int
-        Kinds of S, each with bounds of its own in the score.
     """
 
-    def __init__(self, novelty, normalization, lam1, lam2, groups):
+    def __init__(self, novelty, normalization, lam1, lam2):
         super().__init__()
         self.novelty = novelty
         self.normalization = normalization
         self.lam1 = lam1
         self.lam2 = lam2
-        self.register_buffer("low", torch.zeros(groups, 1))
-        self.register_buffer("high", torch.ones(groups, 1))
+        self.register_buffer("low", torch.zeros(()))
+        self.register_buffer("high", torch.ones(()))
         self.register_buffer("batches", torch.zeros(()))
 
     @abstractmethod
     def novelty_scores(self, x: Tensor) -> Tensor:
-        """Eq. 5 for rows (batch, *input_shape): S, of shape (groups, batch)."""
+        """Eq. 5 for rows (batch, *input_shape): S, of shape (batch,)."""
 
     def combine(self, restoration: Tensor, novelty: Tensor | None) -> Tensor:
         """Eq. 7 for tensors of one shape."""
         return restoration if novelty is None else (1 - self.lam1) * restoration + self.lam1 * novelty
 
     def total_loss(self, scores: Tensor) -> Tensor:
-        """Eq. 4 and 6 for S of shape (groups, batch), averaged over groups.
-
-        The batch's range of the average keeps each group's weight; ranges of their own would let those of the smallest
-        scales, where all rows are restored alike, lead the loss.
-        """
-        scores = scores.mean(dim=0)
+        """Eq. 4 and 6 for S of shape (batch,)."""
         loss = (normalize(scores, *batch_bounds(scores)) if self.normalization else scores).mean()
         return loss if self.novelty is None else loss - self.lam2 * self.novelty.expected_count()
 
     def keep_bounds(self, scores: Tensor) -> None:
-        """Let the bounds of one more batch (groups, batch) join the averages."""
+        """Let the bounds of one more batch (batch,) join the averages."""
         self.batches += 1
         for average, bound in zip((self.low, self.high), batch_bounds(scores), strict=True):
             average += (bound - average) / self.batches
 
     def anomaly_score(self, x):
-        """Eq. 6 with the averages of the bounds, and the mean over groups."""
+        """Eq. 6 with the averages of the bounds."""
         scores = self.novelty_scores(x)
-        return (normalize(scores, self.low, self.high) if self.normalization else scores).mean(dim=0)
+        return normalize(scores, self.low, self.high) if self.normalization else scores
 
 
-class VanillaCore(NoveltyCore):
+class PlainCore(NoveltyCore):
     """The paper's form.
 
     Parameters
@@ -214,12 +200,12 @@ class VanillaCore(NoveltyCore):
     input_shape : tuple of int
         (d,) or (C, H, W).
     hidden_size, latent_size : int
-    novelty, normalization, lam1, lam2
+    **shared
         See :class:`NoveltyCore`.
     """
 
-    def __init__(self, input_shape, hidden_size, latent_size, novelty, normalization, lam1, lam2):
-        super().__init__(novelty, normalization, lam1, lam2, groups=1)
+    def __init__(self, input_shape, hidden_size, latent_size, **shared):
+        super().__init__(**shared)
         self.encoder = encoder(input_shape, (hidden_size,), latent_size)
         self.decoder = decoder(latent_size, (hidden_size,), input_shape)
 
@@ -227,7 +213,7 @@ class VanillaCore(NoveltyCore):
         """Eq. 1, 2 and 5."""
         z = self.encoder(x)
         restoration = (x - self.decoder(z)).flatten(1).square().mean(dim=1)
-        return self.combine(restoration, None if self.novelty is None else self.novelty(z).sigmoid())[None]
+        return self.combine(restoration, None if self.novelty is None else self.novelty(z).sigmoid())
 
     def training_loss(self, x, y=None):
         """Eq. 4, of S normalised by Eq. 6."""
@@ -236,7 +222,7 @@ class VanillaCore(NoveltyCore):
         return self.total_loss(scores)
 
 
-class DenoisingCore(NoveltyCore):
+class RestoringCore(NoveltyCore):
     """The default form; see the module's text.
 
     Parameters
@@ -244,82 +230,50 @@ class DenoisingCore(NoveltyCore):
     input_shape : tuple of int
         (d,) or (C, H, W).
     hidden_size, latent_size : int
-    novelty, normalization, lam1, lam2
-        See :class:`NoveltyCore`.
     scales : sequence of float
-        Of the noise; the score looks at each, and training draws from their range.
+        Of the noise.
     batch_size : int
         Rows of the batches whose bounds are averaged.
+    **shared
+        See :class:`NoveltyCore`.
     """
 
-    def __init__(self, input_shape, hidden_size, latent_size, novelty, normalization, lam1, lam2, scales, batch_size):
-        super().__init__(novelty, normalization, lam1, lam2, groups=len(scales))
-        # one more feature, or channel, holds the scale
-        self.encoder = encoder((input_shape[0] + 1, *input_shape[1:]), (hidden_size,), latent_size)
-        self.decoder = decoder(latent_size, (hidden_size,), input_shape)
+    def __init__(self, input_shape, hidden_size, latent_size, scales, batch_size, **shared):
+        super().__init__(**shared)
         self.batch_size = batch_size
-        ones = (1,) * len(input_shape)
-        self.register_buffer("scales", torch.tensor([float(s) for s in scales]).view(-1, 1, *ones))
-        self.register_buffer("mean_square", torch.ones(len(scales), 1, math.prod(input_shape)))
-
-    def encode(self, x: Tensor, scales: Tensor) -> Tensor:
-        """Encode rows, telling the encoder their scales.
-
-        A noisy row has about unit variance again once it is divided by sqrt(1 + s^2).
-
-        Parameters
-        ----------
-        x : Tensor of shape (scales, batch, *input_shape), or (batch, *input_shape) for all scales alike
-        scales : Tensor of shape (scales, batch or 1, 1, ...)
-
-        Returns
-        -------
-        Tensor of shape (scales, batch, latent_size)
-        """
-        x = x / torch.sqrt(1 + scales.square())
-        told = scales.log().expand(*x.shape[:2], 1, *x.shape[3:])
-        return self.encoder(torch.cat([x, told], dim=2).flatten(0, 1)).unflatten(0, x.shape[:2])
-
-    def restore(self, z: Tensor) -> Tensor:
-        """Decode latent vectors (scales, batch, latent_size): (scales, batch, features)."""
-        return self.decoder(z.flatten(0, 1)).flatten(1).unflatten(0, z.shape[:2])
-
-    def residual(self, x: Tensor, z: Tensor) -> Tensor:
-        """Subtract from rows (batch, *input_shape) what is decoded: (scales, batch, features)."""
-        return x.flatten(1) - self.restore(z)
-
-    def draw_scales(self, batch: int) -> Tensor:
-        """Draw a scale for each noisy copy of each row, log-uniform over the range: (scales, batch, 1, ...)."""
-        low, high = self.scales.log().aminmax()
-        uniform = torch.rand(len(self.scales), batch, *self.scales.shape[2:], device=self.scales.device)
-        return torch.exp(low + (high - low) * uniform)
+        self.denoiser = Denoiser(
+            input_shape,
+            encoder((input_shape[0] + 1, *input_shape[1:]), (hidden_size,), latent_size),
+            decoder(latent_size, (hidden_size,), input_shape),
+            scales,
+        )
 
     def training_loss(self, x, y=None):
         """Eq. 4 of the noisy rows' restoration and of the NS module's cross entropy."""
-        scales = self.draw_scales(len(x))
-        noisy = x + scales * torch.randn(len(scales), *x.shape, device=x.device)
-        z = self.encode(noisy, scales)
-        restoration = self.residual(x, z).square().mean(dim=2)
+        clean, noisy, scale = self.denoiser.draw(x)
+        z = self.denoiser.encode(noisy, scale)
+        restoration = self.denoiser.error(z, clean, noisy, scale)
         cross_entropy = None
         if self.novelty is not None:
             # logsigmoid of f is log MLP, and of -f log(1 - MLP)
-            cross_entropy = -logsigmoid(-self.novelty(self.encode(x, scales))) - logsigmoid(self.novelty(z))
-        return self.total_loss(self.combine(restoration, cross_entropy))
+            normal_logit = self.novelty(self.denoiser.encode(clean, scale))
+            cross_entropy = -logsigmoid(-normal_logit) - logsigmoid(self.novelty(z))
+        return self.total_loss(self.denoiser.over_copies(self.combine(restoration, cross_entropy)))
 
     def novelty_scores(self, x):
-        """S of clean rows at every scale."""
-        z = self.encode(x, self.scales)
-        restoration = (self.residual(x, z).square() / self.mean_square).mean(dim=2).sqrt()
-        return self.combine(restoration, None if self.novelty is None else self.novelty(z).sigmoid())
+        """S of rows without noise."""
+        z = self.denoiser.latents(x)
+        novelty = None
+        if self.novelty is not None:
+            # rows first: a mean over the first dimension rounds differently in a block's last rows
+            novelty = self.novelty(z).sigmoid().T.contiguous().mean(dim=1)
+        return self.combine(self.denoiser.oddness(x, z), novelty)
 
     @torch.no_grad()
     def calibrate(self, x):
-        """Learn usual residuals from all training rows, and then the bounds from batches of them."""
+        """Learn what is usual of all training rows, and then the bounds of batches of them."""
+        self.denoiser.calibrate(x)
         batches = x[torch.randperm(len(x), device=x.device)].tensor_split(math.ceil(len(x) / self.batch_size))
-        squares = sum(
-            self.residual(rows, self.encode(rows, self.scales)).square().sum(dim=1, keepdim=True) for rows in batches
-        )
-        self.mean_square = squares / len(x) + _LEAST_SQUARE
         for rows in batches:
             self.keep_bounds(self.novelty_scores(rows))
 
@@ -330,13 +284,13 @@ class NoveltyNormalization(DeepDetector):
     An autoencoder's restoration error and a novelty read from its latent vector are added and min-max scaled, in the
     loss over each batch and in the score by bounds kept from training. See
     :mod:`pyod_synth.models.novelty_normalization` for the equations, the two autoencoders and the deviations from the
-    paper, whose form is ``NoveltyNormalization(autoencoder="vanilla", lam1=0.5, latent_size=32, lr=1e-3)``.
+    paper, whose form is ``NoveltyNormalization(autoencoder="plain", lam1=0.5, latent_size=32, lr=1e-3)``.
 
     Parameters
     ----------
-    autoencoder : {"denoising", "vanilla"}, default="denoising"
-        "vanilla" is the paper's. "denoising" restores rows from noisy copies at several scales, from which the NS
-        module too learns what is novel.
+    autoencoder : {"restoring", "plain"}, default="restoring"
+        "plain" is the paper's. "restoring" restores rows from noisy copies at several scales, from which the NS module
+        too learns what is novel.
     normalization : bool, default=True
         Whether to min-max scale in the loss and in the score.
     novelty_scoring : bool, default=True
@@ -347,16 +301,16 @@ class NoveltyNormalization(DeepDetector):
         Reward for each weight of the NS module that is not zero.
     novelty_layers : int, default=2
         Layers of the NS module; the paper takes 3 for CIFAR-10.
-    hidden_size : int, default=256
+    hidden_size : int, default=128
         Units of the hidden layers of a table's encoder and decoder.
-    latent_size : int, default=128
+    latent_size : int, default=16
         Length of the latent vector, and units of the NS module's hidden layers; the paper takes 32 for MNIST and 64 for
         CIFAR-10.
-    scales : sequence of float, default=(0.1, 0.3, 1.0, 3.0)
-        Deviations of the noise at which rows are scored, in standard deviations of a feature; training draws as many
-        for each row from their range. Only for the denoising autoencoder.
+    scales : sequence of float, default=(0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+        Deviations of the noise that rows are restored from, in standard deviations of a feature: learned between the
+        smallest and the largest, scored at each and at the infinite scale; only for the restoring autoencoder.
     lr : float, default=3e-3
-        Initial learning rate; each step of the denoising autoencoder averages over all scales, and so may be larger.
+        Initial learning rate; each step of the restoring autoencoder averages over all scales, and so may be larger.
     contamination, preprocessing, epoch_num, batch_size, weight_decay, device, random_state, verbose, image_shape
         See :class:`pyod_synth.base.DeepDetector`.
 
@@ -399,7 +353,7 @@ class NoveltyNormalization(DeepDetector):
 
     _parameter_constraints = {
         **DeepDetector._parameter_constraints,
-        "autoencoder": [StrOptions({"denoising", "vanilla"})],
+        "autoencoder": [StrOptions({"restoring", "plain"})],
         "normalization": ["boolean"],
         "novelty_scoring": ["boolean"],
         "lam1": [Interval(Real, 0, 1, closed="left")],
@@ -412,15 +366,15 @@ class NoveltyNormalization(DeepDetector):
 
     def __init__(
         self,
-        autoencoder="denoising",
+        autoencoder="restoring",
         normalization=True,
         novelty_scoring=True,
         lam1=0.3,
         lam2=1e-5,
         novelty_layers=2,
-        hidden_size=256,
-        latent_size=128,
-        scales=(0.1, 0.3, 1.0, 3.0),
+        hidden_size=128,
+        latent_size=16,
+        scales=(0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4),
         contamination=0.1,
         preprocessing=True,
         lr=3e-3,
@@ -456,10 +410,14 @@ class NoveltyNormalization(DeepDetector):
 
     def build_core(self, input_shape):
         """Make the networks; see :meth:`DeepDetector.build_core`."""
-        novelty = NoveltyScorer(self.latent_size, self.novelty_layers) if self.novelty_scoring else None
-        shared = (input_shape, self.hidden_size, self.latent_size, novelty, self.normalization, self.lam1, self.lam2)
-        if self.autoencoder == "vanilla":
-            return VanillaCore(*shared)
-        if not self.scales or not all(isinstance(s, Real) and 0 < s < math.inf for s in self.scales):
-            raise ValueError(f"scales must be positive finite numbers, at least one, got {self.scales!r}")
-        return DenoisingCore(*shared, self.scales, self.batch_size)
+        sizes = (input_shape, self.hidden_size, self.latent_size)
+        shared = {
+            "novelty": NoveltyScorer(self.latent_size, self.novelty_layers) if self.novelty_scoring else None,
+            "normalization": self.normalization,
+            "lam1": self.lam1,
+            "lam2": self.lam2,
+        }
+        if self.autoencoder == "plain":
+            return PlainCore(*sizes, **shared)
+        check_scales(self.scales)
+        return RestoringCore(*sizes, self.scales, self.batch_size, **shared)

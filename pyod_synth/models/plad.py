@@ -60,9 +60,8 @@ from torch.nn.functional import softplus
 from pyod_synth.base import DeepDetector, seeded
 from pyod_synth.core import Core
 from pyod_synth.networks import Flat, lenet, mlp
+from pyod_synth.restoration import LEAST_DEVIATION, TINY, check_scales, log_energy, usual_square
 
-_TINY = 1e-6  # keeps logarithms and quotients of exact restorations finite
-_LEAST_DEVIATION = 1e-3  # bounds the slope where most training rows have one and the same energy
 _ROUNDING = 4e-6  # relative error of a squared distance in float32
 _FAR = 1e30  # squared distance of a row that is not to be seen; finite, so that a row alone with it stays finite
 _BLOCK_ELEMENTS = 2**15  # of the rows that are compared with the memory at a time
@@ -224,11 +223,6 @@ def restore(distance, memory, scales):
     )
 
 
-def usual_square(residual):
-    """Mean square of each feature's residual, never zero: (..., batch, size) to (..., 1, size)."""
-    return residual.square().mean(dim=-2, keepdim=True) + _TINY
-
-
 def log_energies(residual, mean_square):
     """Size of residuals as the two judges see it.
 
@@ -237,7 +231,7 @@ def log_energies(residual, mean_square):
     residual : sequence of two Tensors of shape (scales, batch, size)
         Left by the whole memory, and by the trusted part.
     mean_square : Tensor of shape (scales, 1, size)
-        Usual square of each feature's residual, from :func:`usual_square`.
+        Usual square of each feature's residual, from :func:`pyod_synth.restoration.usual_square`.
 
     Returns
     -------
@@ -245,9 +239,8 @@ def log_energies(residual, mean_square):
         log E_1 and log E_2 of the module's text.
     """
     whole, trusted = residual
-    squares = whole.square().mean(dim=-1)
-    logarithms = torch.log1p(trusted.square() / mean_square).mean(dim=-1)
-    return torch.log(torch.stack([squares, logarithms]) + _TINY)
+    plain = log_energy(whole, torch.ones_like(mean_square), bounded=False)
+    return torch.stack([plain, log_energy(trusted, mean_square, bounded=True)])
 
 
 class FreeCore(Core):
@@ -338,12 +331,12 @@ class RestoringCore(Core):
         self.memory = rows[torch.log1p(deviation.square() / usual_square(deviation)).mean(dim=1).argsort()]
         blocks = self.trusted.split(self._block())
         squares = sum(self.residual(block, self.trusted).square().sum(dim=1, keepdim=True) for block in blocks)
-        self.mean_square = squares / len(self.trusted) + _TINY
+        self.mean_square = squares / len(self.trusted) + TINY
         energies = torch.cat([self.energies(block) for block in self.memory.split(self._block())], dim=2)
         for judge, count in enumerate((len(self.memory), len(self.trusted))):
             own = energies[judge, :, :count]
             median = own.median(dim=1, keepdim=True).values
-            spread = (own - median).abs().median(dim=1, keepdim=True).values + _LEAST_DEVIATION
+            spread = (own - median).abs().median(dim=1, keepdim=True).values + LEAST_DEVIATION
             self.log_slope[judge] = -torch.log(spread)
             self.intercept[judge] = -median / spread
 
@@ -493,8 +486,7 @@ class PLAD(DeepDetector):
         perturbator = PERTURBATORS[self.perturbator](input_shape, self.hidden_size, self.latent_size)
         if self.classifier == "free":
             return FreeCore(input_shape, perturbator, self.hidden_size, self.lam)
-        if not self.scales or not all(isinstance(s, Real) and 0 < s < math.inf for s in self.scales):
-            raise ValueError(f"scales must be positive finite numbers, at least one, got {self.scales!r}")
+        check_scales(self.scales)
         return RestoringCore(
             input_shape,
             perturbator,
