@@ -450,7 +450,7 @@ class DHAG(DeepDetector):
         a row, and so grows with the distance from the training rows.
     space : {"latent", "input"}, default="latent"
         Where perturbations are added; "input" is the variant of the paper's section 5.5.
-    n_perturbators : int, default=5
+    n_perturbators : int, default=3
         The paper's L.
     n_augmented : int in [0, 512], default=50
         The paper's K: how many of every 512 perturbations, the smallest ones, count as normal.
@@ -474,7 +474,7 @@ class DHAG(DeepDetector):
     perturbator_lr : float, default=1e-3
         Initial learning rate of the perturbators; ``lr`` is that of the other networks.
     contamination, preprocessing, lr, epoch_num, batch_size, weight_decay, device, random_state, verbose, image_shape
-        See :class:`pyod_synth.base.DeepDetector`; here ``lr`` is 5e-3 by default, as in the paper.
+        See :class:`pyod_synth.base.DeepDetector`.
 
     Attributes
     ----------
@@ -533,7 +533,7 @@ class DHAG(DeepDetector):
         self,
         discriminator="restoring",
         space="latent",
-        n_perturbators=5,
+        n_perturbators=3,
         n_augmented=50,
         lambda1=0.1,
         lambda2=0.1,
@@ -546,7 +546,7 @@ class DHAG(DeepDetector):
         perturbator_lr=1e-3,
         contamination=0.1,
         preprocessing=True,
-        lr=5e-3,
+        lr=1e-3,
         epoch_num=None,
         batch_size=256,
         weight_decay=1e-4,
