@@ -96,7 +96,7 @@ class Core(nn.Module, ABC):
         Parameters
         ----------
         x : Tensor of shape (n, *input_shape), float32
-            All training rows. By default nothing is done with them.
+            The training rows that are not known to be anomalies. By default nothing is done with them.
         """
 
     def players(self) -> list[Player]:

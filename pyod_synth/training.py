@@ -32,7 +32,7 @@ def train(
     """Fit a core by AdamW with a cosine-decayed learning rate.
 
     Batches are drawn from what ``core.prepare`` makes of the rows. Every batch gives each of ``core.players()`` one
-    step, in order. The core ends calibrated on the rows themselves and in evaluation mode.
+    step, in order. The core ends calibrated on the rows not known to be anomalies, and in evaluation mode.
 
     Parameters
     ----------
@@ -91,7 +91,8 @@ def train(
                     f"the loss of {type(core).__name__} is {history[-1]} in epoch {epoch + 1}; a smaller lr may help"
                 )
         core.eval()
-        core.calibrate(x)
+        # known anomalies are not what is usual; without any other row they have to do
+        core.calibrate(x if y is None or y.all() else x[y == 0])
     return history
 
 

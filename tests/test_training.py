@@ -83,6 +83,15 @@ def test_labels_go_with_their_rows():
     assert sorted(torch.cat([labels for _, labels in rows[:3]]).tolist()) == list(range(10))
 
 
+@pytest.mark.parametrize(
+    ("labels", "kept"), [([0, 1, 0, 0, 1], [0, 2, 3]), ([0] * 5, range(5)), ([1] * 5, range(5))], ids=str
+)
+def test_known_anomalies_are_kept_from_calibration(labels, kept):
+    core, x = Mean(1), torch.arange(5.0)[:, None]
+    train(core, x, torch.tensor(labels), **OPTIONS)
+    assert core.calibrated[:, 0].tolist() == list(kept)
+
+
 def test_prepared_rows_replace_those_that_came_until_calibration():
     core, x = Mean(1), torch.zeros(10, 1)
     calls = []
