@@ -134,13 +134,14 @@ def free_core(space="latent", n_augmented=146):
     )
 
 
-def restoring_core(space="latent"):
+def restoring_core(space="latent", labelled=False):
     core = RestoringCore(
         (4,),
         hidden_size=5,
         latent_size=6,
         scales=(0.5, 2.0),
         restoring_weight=10.0,
+        labelled=labelled,
         perturbators=Perturbators((4,), (6,) if space == "latent" else (4,), 2, 3),
         space=space,
         n_augmented=50,
@@ -286,6 +287,18 @@ def test_score_of_the_restoring_discriminator(table):
 
     expected = [oddness(asked, known) for asked, known in zip(residuals(test), residuals(train), strict=True)]
     np.testing.assert_allclose(clf.decision_function(new), np.mean(expected, axis=0), rtol=1e-3, atol=1e-3)
+
+
+def test_score_after_learning_from_known_anomalies_is_the_discriminator(x):
+    core = restoring_core(labelled=True).eval()
+    z = numpy_encode(core, array(x))
+    expected = 0.0
+    for scale, slope, intercept in ((0.5, 0.4, 0.2), (2.0, -0.1, 0.5)):
+        residual = z - numpy_encode(core, numpy_restore(core, z, np.full(7, scale)))
+        expected += (np.exp(slope) * np.log((residual**2).mean(axis=1) + 1e-4) + intercept) / 2
+    np.testing.assert_allclose(array(core.anomaly_score(x)), expected, atol=1e-4)
+    assert DHAG(use_labels=True).build_core((4,)).labelled
+    assert not DHAG().build_core((4,)).labelled
 
 
 @pytest.mark.parametrize("space", ["latent", "input"])

@@ -31,7 +31,8 @@ beside the layers, so that distance in rows stays distance in latent vectors.
 
 The score is the mean oddness (:class:`pyod_synth.restoration.Energies`) of two residuals at all scales: z - E(R(z, s)),
 the discriminator's, and x - R(z, s), for what the encoder leaves out. At an infinite scale, where a restored row is the
-mean of the training rows, they are the deviations from the means of latent vectors and of rows.
+mean of the training rows, they are the deviations from the means of latent vectors and of rows. With known anomalies,
+D itself, averaged over scales, is the better score: it has seen what to look for.
 
 Deviations from the paper
 -------------------------
@@ -306,6 +307,11 @@ class FreeCore(DHAGCore):
         return self.logit(self.encode(x))
 
 
+def latent_energy(residual):
+    """Logarithm of the mean square of latent residuals, (..., latent_size): (...)."""
+    return torch.log(residual.square().mean(dim=-1) + _LEAST_SQUARE)
+
+
 class RestoringCore(DHAGCore):
     """DHAG with a discriminator that grows with distance; see the module's text.
 
@@ -320,12 +326,15 @@ class RestoringCore(DHAGCore):
         Finite scales, in rising or falling order, to which the infinite one is added.
     restoring_weight : float
         Weight of the restoring loss beside Eq. 2.
+    labelled : bool
+        Whether to score by what was learned of known anomalies.
     **shared
         See :class:`DHAGCore`.
     """
 
-    def __init__(self, input_shape, hidden_size, latent_size, scales, restoring_weight, **shared):
+    def __init__(self, input_shape, hidden_size, latent_size, scales, restoring_weight, labelled, **shared):
         super().__init__(**shared)
+        self.labelled = labelled
         size = math.prod(input_shape)
         self.restoring_weight = restoring_weight
         self.least_scale, self.greatest_scale = min(scales), max(scales)
@@ -362,8 +371,7 @@ class RestoringCore(DHAGCore):
         """D of the module's text, each latent vector at a scale of its own, drawn at random."""
         index = torch.randint(len(self.scales), (len(z),), device=z.device)
         residual = z - self.encode(self.restore(z, self.scales[index]))
-        energy = torch.log(residual.square().mean(dim=1) + _LEAST_SQUARE)
-        return self.log_slope[index].exp() * energy + self.intercept[index]
+        return self.log_slope[index].exp() * latent_energy(residual) + self.intercept[index]
 
     def training_loss(self, x, y=None):
         """Eq. 2, and the error of restoring normal rows."""
@@ -427,8 +435,12 @@ class RestoringCore(DHAGCore):
         self.row_energies.calibrate(lambda rows: self.residuals(rows)[1], x)
 
     def anomaly_score(self, x):
-        """Mean oddness of both residuals."""
+        """Mean oddness of both residuals; D, averaged over scales, if it learned from known anomalies."""
         latent, row = self.residuals(x)
+        if self.labelled:
+            # rows first: a mean over the first dimension rounds differently in a block's last rows
+            energy = latent_energy(latent[:-1]).T.contiguous()
+            return (self.log_slope.exp() * energy + self.intercept).mean(dim=1)
         return (self.latent_energies.oddness(latent) + self.row_energies.oddness(row)) / 2
 
 
@@ -596,5 +608,11 @@ class DHAG(DeepDetector):
             return FreeCore(input_shape, self.hidden_size, self.latent_size, **shared)
         check_scales(self.scales)
         return RestoringCore(
-            input_shape, self.hidden_size, self.latent_size, self.scales, self.restoring_weight, **shared
+            input_shape,
+            self.hidden_size,
+            self.latent_size,
+            self.scales,
+            self.restoring_weight,
+            self.use_labels,
+            **shared,
         )
