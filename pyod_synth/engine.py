@@ -7,7 +7,7 @@ with the same keys as PyOD's own, and plans with it by a routing rule; :func:`re
 from collections.abc import MutableMapping
 from copy import deepcopy
 
-_SECONDS = "A fit takes seconds, where KNN, IForest and ECOD take hundredths of a second"
+_SECONDS = "A fit takes seconds, where KNN, IForest and ECOD take a tenth of a second or less"
 _IMAGES = "Images are taken as arrays only, not as file paths, and were not measured against pretrained encoders"
 _PLAIN_TIME = "O(steps * batch * d * h), with steps about max(300, n / batch) by default"
 
