@@ -450,7 +450,7 @@ def test_summary():
 def test_settings_files_name_what_exists(tmp_path):
     assert {"quick", "adbench"} <= set(settings.names())
     quick = settings.load("quick")
-    assert len(runner.grid(quick)) == 7 * 6 * 2 * 3
+    assert len(runner.grid(quick)) == 6 * 10 * 2 * 3
     own = tmp_path / "own.toml"
     own.write_text(
         'datasets = ["wine"]\ndetectors = ["PLAD"]\nprotocols = ["one-class"]\nseeds = [3]\n'

@@ -10,6 +10,8 @@ from benchmarks.results import RecordsFile
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+RESULTS = (ROOT / "benchmarks" / "RESULTS.md").read_text()
+FOLDER = ROOT / "benchmarks" / "results"
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
@@ -28,13 +30,35 @@ def test_commands():
     ]
 
 
-@pytest.mark.parametrize("results", ["adbench", "embeddings"])
+def records_of(results):
+    return RecordsFile(FOLDER / results / "records.jsonl").read()
+
+
+@pytest.mark.parametrize(("page", "results"), [(README, "adbench"), (RESULTS, "embeddings")])
 @pytest.mark.parametrize("protocol", ["one-class", "unsupervised"])
-def test_tables_are_those_of_the_records(results, protocol):
-    records = RecordsFile(ROOT / "benchmarks" / "results" / results / "records.jsonl").read()
-    assert report.summary(records)[protocol].to_markdown(floatfmt=".2f") in README
+def test_tables_are_those_of_the_records(page, results, protocol):
+    assert report.summary(records_of(results))[protocol].to_markdown(floatfmt=".2f") in page
 
 
-def test_links_lead_somewhere():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+def test_fashion_mnist_is_that_of_the_records():
+    assert report.details(records_of("fashion_mnist"), "auroc")["one-class-official"].to_markdown() in RESULTS
+
+
+@pytest.mark.parametrize(("results", "metric"), [("dhag_table3", "f1"), ("anorand_table2", "auprc")])
+def test_figures_beside_published_ones_are_those_of_the_records(results, metric):
+    for table in report.details(records_of(results), metric).values():
+        for figure in table.to_numpy().ravel():
+            assert f"| {figure} |" in RESULTS
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "benchmarks" / "RESULTS.md"], ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("folder", sorted(FOLDER.iterdir()), ids=lambda folder: folder.name)
+def test_reports_are_those_of_the_records(folder):
+    text = (folder / "report.md").read_text()
+    title, command = re.search(r"# (.*)\n\nMade by `(.*?)`", text).groups()
+    assert text == report.markdown(records_of(folder.name), title, command)
