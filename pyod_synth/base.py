@@ -6,11 +6,14 @@ This is the only file that knows PyOD. A subclass states its parameters and buil
 import math
 from abc import abstractmethod
 from contextlib import contextmanager
+from copy import deepcopy
 from numbers import Integral, Real
 
 import numpy as np
 import torch
 from pyod.models.base import BaseDetector
+from scipy.stats import binom
+from sklearn import config_context
 from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -20,6 +23,7 @@ from pyod_synth.training import score, train
 
 # Optimiser steps of a default fit: small tables get many epochs and large ones few.
 _DEFAULT_STEPS = 300
+_LEAST_SIGMA = 1e-100  # of training scores
 
 
 class DeepDetector(BaseDetector):
@@ -91,6 +95,20 @@ class DeepDetector(BaseDetector):
         self.verbose = verbose
         self.image_shape = image_shape
 
+    @property
+    def contamination(self):
+        """The parameter as PyOD reads it: a number of any type as a Python float.
+
+        PyOD tells shares from PyThresh objects by ``isinstance(contamination, (float, int))`` wherever it uses them,
+        and so takes a share of type np.float32, as the mean of float32 labels is, for a PyThresh object.
+        """
+        stored = vars(self)["contamination"]
+        return float(stored) if isinstance(stored, Real) and not isinstance(stored, (float, int)) else stored
+
+    @contamination.setter
+    def contamination(self, value):
+        vars(self)["contamination"] = value
+
     @abstractmethod
     def build_core(self, input_shape):
         """Make the untrained networks.
@@ -128,11 +146,6 @@ class DeepDetector(BaseDetector):
             If training diverges.
         """
         self._validate_params()
-        if isinstance(self.contamination, Real) and not isinstance(self.contamination, (float, int)):
-            # PyOD tells shares from PyThresh objects by these two types.
-            raise TypeError(
-                f"contamination must be a Python float, got {self.contamination!r} of {type(self.contamination)}"
-            )
         X = self._validate_rows(X, fitting=True)
         y = self._validate_labels(y, X) if self.use_labels else None
         standardizer = Standardizer(self.preprocessing).fit(X)
@@ -192,8 +205,63 @@ class DeepDetector(BaseDetector):
         ndarray of shape (n, 2), float64
             And the confidence, of shape (n,), if asked for.
         """
-        # PyOD asks X for its shape, which a list does not have.
-        return super().predict_proba(X if hasattr(X, "shape") else np.asarray(X), method, return_confidence)
+        # PyOD asks X for its shape, which a list does not have, and takes what scikit-learn scales for an array.
+        with config_context(transform_output="default"):
+            return super().predict_proba(X if hasattr(X, "shape") else np.asarray(X), method, return_confidence)
+
+    def predict_confidence(self, X):
+        """Share of slightly different training sets that give the same label; see [1]_.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or (n, C, H, W)
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            Between 0 and 1.
+
+        References
+        ----------
+        .. [1] L. Perini, V. Vercruyssen and J. Davis, "Quantifying the Confidence of Anomaly Detectors in Their
+           Example-Wise Predictions", ECML PKDD 2020.
+        """
+        # PyOD compares each row with every training row, and calls the binomial distribution, in a Python loop: 3.3
+        # seconds for 100,000 rows beside as many for training. These are the same numbers, to the bit, in 0.02.
+        scores = self.decision_function(X)
+        n = len(self.decision_scores_)
+        if isinstance(self.contamination, Real):
+            share, labels = self.contamination, scores > self.threshold_
+        else:
+            share, labels = np.sum(self.labels_) / n, self.contamination.predict(scores)
+        below = np.searchsorted(np.sort(self.decision_scores_), scores, side="right")
+        confidence = 1 - binom.cdf(n - int(n * share), n, (1 + below) / (2 + n))
+        return np.where(labels, confidence, 1 - confidence)
+
+    def __getstate__(self):
+        """Keep the networks on the CPU in pickles and copies: torch loads a GPU's tensors on machines with one only."""
+        state = dict(super().__getstate__())
+        if "core_" in state and self.device_.type != "cpu":
+            state["core_"] = deepcopy(self.core_).cpu()
+        return state
+
+    def __setstate__(self, state):
+        """Return the networks to the device they were trained on; without such a device they stay on the CPU."""
+        super().__setstate__(state)
+        if "core_" in state:
+            try:
+                self.core_.to(self.device_)
+            except (RuntimeError, AssertionError):  # torch's ways to say that there is no such device
+                self.device_ = torch.device("cpu")
+                self.core_.to(self.device_)
+
+    def _process_decision_scores(self):
+        """Set ``threshold_`` and ``labels_``; anew without a fit, after ``set_params(contamination=...)``."""
+        self._validate_params()  # PyOD checks contamination in the constructor only
+        super()._process_decision_scores()
+        # PyOD divides by the deviation in predict_proba(method="unify"): NaN where all training rows score alike.
+        self._sigma = max(self._sigma, _LEAST_SIGMA)
+        return self
 
     def _to_tensor(self, X):
         """Validate and standardise rows for a fitted core: float32 of shape (n, *input_shape_), on its device."""
@@ -223,8 +291,9 @@ class DeepDetector(BaseDetector):
                 raise ValueError(f"X holds images of shape {got}, but {type(self).__name__} expects {expected}")
             shape = got
             X = X.reshape(len(X), -1)
+        # sums round by the order in memory, which differs between arrays and data frames
         X = validate_data(
-            self, X, reset=fitting, dtype=[np.float64, np.float32], ensure_min_samples=2 if fitting else 1
+            self, X, reset=fitting, dtype=[np.float64, np.float32], order="C", ensure_min_samples=2 if fitting else 1
         )
         if shape is None:
             shape = X.shape[1:]

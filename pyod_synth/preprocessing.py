@@ -39,7 +39,8 @@ class Standardizer:
             columns = _as_columns(X)
             magnitude = np.abs(columns).max(axis=0).astype(np.float64)  # 1e100 is beyond float32
             self._shrink = np.where(magnitude > 1e100, np.exp2(-np.ceil(np.log2(np.maximum(magnitude, 1.0)))), 1.0)
-            self._scaler = StandardScaler().fit(columns * self._shrink)
+            # arrays, even where scikit-learn is told to return data frames
+            self._scaler = StandardScaler().set_output(transform="default").fit(columns * self._shrink)
         return self
 
     def transform(self, X):

@@ -34,3 +34,22 @@ def images():
     rng = np.random.default_rng(0)
     base = np.sin(np.arange(6)[:, None] + np.arange(5))
     return base * rng.uniform(0.5, 1.5, size=(60, 2, 1, 1)) + 0.1 * rng.normal(size=(60, 2, 6, 5))
+
+
+@pytest.fixture(params=["table", "images", "flattened"])
+def kind(request, table, images):
+    """Rows, rows far from them, and the parameters for them."""
+    if request.param == "table":
+        return table, table + 20 * table.std(axis=0), {}
+    far = images + 20 * images.std()
+    if request.param == "images":
+        return images, far, {}
+    return images.reshape(60, -1), far.reshape(60, -1), {"image_shape": (2, 6, 5)}
+
+
+@pytest.fixture
+def labelled(table):
+    """180 rows, of which the first 30 are anomalies, and their labels."""
+    y = np.zeros(180, dtype=int)
+    y[:30] = 1
+    return np.concatenate([table[:30] + 5 * table.std(axis=0), table]), y

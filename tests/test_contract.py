@@ -4,6 +4,7 @@ import json
 import pickle
 import random
 from copy import deepcopy
+from fractions import Fraction
 
 import joblib
 import numpy as np
@@ -21,17 +22,6 @@ from tests.detectors import DETECTORS, small
 
 pytestmark = pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.__name__)
 METHODS = ["decision_function", "predict", "predict_proba", "predict_confidence", "predict_with_rejection"]
-
-
-@pytest.fixture(params=["table", "images", "flattened"])
-def kind(request, table, images):
-    """Rows, rows far from them, and the parameters for them."""
-    if request.param == "table":
-        return table, table + 20 * table.std(axis=0), {}
-    far = images + 20 * images.std()
-    if request.param == "images":
-        return images, far, {}
-    return images.reshape(60, -1), far.reshape(60, -1), {"image_shape": (2, 6, 5)}
 
 
 def test_fitted_attributes(detector, kind):
@@ -181,6 +171,7 @@ def test_kinds_of_arrays(detector, table):
     frozen = table.copy()
     frozen.flags.writeable = False
     np.testing.assert_array_equal(small(detector).fit(frozen).decision_scores_, clf.decision_scores_)
+    np.testing.assert_array_equal(small(detector).fit(np.asfortranarray(table)).decision_scores_, clf.decision_scores_)
 
 
 def test_images_and_flattened_images_score_alike(detector, images):
@@ -282,7 +273,6 @@ def test_shapes_that_do_not_fit(detector, table, images):
         ("image_shape", 3),
         ("device", 7),
         ("contamination", 0.7),
-        ("contamination", np.float32(0.1)),
     ],
 )
 def test_parameters_out_of_range(detector, table, name, value):
@@ -296,6 +286,17 @@ def test_parameters_out_of_range(detector, table, name, value):
 def test_contamination_is_checked_by_the_constructor_too(detector):
     with pytest.raises(ValueError, match="contamination"):
         detector(contamination=0.6)
+
+
+@pytest.mark.parametrize("contamination", [np.float32(0.2), np.float16(0.2), Fraction(1, 5)])
+def test_numbers_that_pyod_takes_for_a_thresholder(detector, table, contamination):
+    clf = small(detector, contamination=contamination)
+    assert clf.get_params()["contamination"] == float(contamination)
+    assert clone(clf).fit(table).labels_.sum() == 30
+    clf.fit(table)
+    assert clf.predict(table, return_confidence=True)[0].sum() == 30
+    assert np.isfinite(clf.predict_with_rejection(table, c_r=0.1, return_stats=True)[1]).all()
+    assert deepcopy(clf).contamination == float(contamination)
 
 
 def test_failed_refit_leaves_the_detector_usable(detector, table):
