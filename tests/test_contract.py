@@ -1,6 +1,7 @@
 """One contract for every exported detector, on every kind of input."""
 
 import json
+import os
 import pickle
 import random
 from copy import deepcopy
@@ -35,6 +36,11 @@ def test_fitted_attributes(detector, kind):
     assert clf.labels_.dtype.kind == "i"
     assert clf.labels_.sum() == round(0.2 * len(X))
     np.testing.assert_array_equal(clf.labels_, clf.decision_scores_ > clf.threshold_)
+    assert np.ndim(clf.threshold_) == 0
+    # what PyOD's predict_proba rests on
+    assert clf._classes == 2
+    assert clf._mu == pytest.approx(clf.decision_scores_.mean())
+    assert clf._sigma == pytest.approx(clf.decision_scores_.std())
     assert clf.n_features_in_ == np.prod(X.shape[1:])
     assert len(clf.history_) == 2
     assert np.isfinite(clf.history_).all()
@@ -111,6 +117,9 @@ def test_constructor_only_stores(detector):
     json.dumps(parameters)
     assert set(vars(detector())) == set(parameters)
     assert detector().get_params() == parameters
+    environment = dict(os.environ)
+    detector()
+    assert dict(os.environ) == environment
     for name, value in parameters.items():
         assert detector(**{name: value}).get_params()[name] is value
 
