@@ -38,7 +38,7 @@ def records_of(results):
     return RecordsFile(FOLDER / results / "records.jsonl").read()
 
 
-@pytest.mark.parametrize(("page", "results"), [(README, "adbench"), (RESULTS, "embeddings")])
+@pytest.mark.parametrize(("page", "results"), [(README, "adbench"), (RESULTS, "embeddings"), (RESULTS, "published")])
 @pytest.mark.parametrize("protocol", ["one-class", "unsupervised"])
 def test_tables_are_those_of_the_records(page, results, protocol):
     assert report.summary(records_of(results))[protocol].to_markdown(floatfmt=".2f") in page
