@@ -222,14 +222,14 @@ def test_contaminated_rows_are_found_and_badly_restored():
     normal = rng.normal(size=(360, 2)) @ rng.normal(size=(2, 6)) + 0.1 * rng.normal(size=(360, 6))
     odd = 3 + 0.1 * rng.normal(size=(40, 6)) * normal.std(axis=0)
     X, y = np.concatenate([normal, odd]), np.repeat([0, 1], [360, 40])
-    clf = NCAE(random_state=0).fit(X)
+    clf = NCAE(hidden_size=256, latent_size=128, random_state=0).fit(X)
     rows = torch.tensor(clf.standardizer_.transform(X))
     core = clf.core_
     torch.manual_seed(0)
     with torch.no_grad():
         cosines = similarity(core.latent(rows), core.latent(core.generate(256)))
     assert roc_auc_score(y, -cosines.numpy()) > 0.95
-    assert roc_auc_score(y, clf.decision_scores_) > 0.9
+    assert roc_auc_score(y, clf.decision_scores_) > 0.95
 
 
 @pytest.mark.parametrize("autoencoder", ["restoring", "plain"])
