@@ -1,6 +1,7 @@
 """The command line: ``python -m benchmarks run | report | list``."""
 
 import argparse
+import json
 import shlex
 import sys
 from dataclasses import replace
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from joblib import cpu_count
 
-from benchmarks import datasets, detectors, plots, protocols, report, runner, settings
+from benchmarks import datasets, detectors, protocols, report, runner, settings, tables
 from benchmarks.results import RecordsFile
 
 
@@ -36,18 +37,24 @@ def main(arguments=None):
 
 def _run(options, command):
     chosen = settings.load(options.settings)
+    if options.fast:
+        chosen = chosen.shrink()
     changes = {name: getattr(options, name) for name in ("datasets", "detectors", "protocols", "seeds")}
     chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
     out = options.out or Path("results") / chosen.name
     records = runner.run(chosen, RecordsFile(out / "records.jsonl"), options.data, options.jobs)
-    return _write(records, out, f"Benchmark: {chosen.name}", command)
+    made_by = {"command": command, "settings": options.settings, "fast": options.fast}
+    (out / "experiment.json").write_text(json.dumps(made_by, indent=1) + "\n")
+    return _print(records, out, chosen, command)
 
 
 def _report(options, command):
     records = RecordsFile(options.folder / "records.jsonl").read()
     if not records:
         raise ValueError(f"no records in {options.folder / 'records.jsonl'}")
-    return _write(records, options.folder, f"Benchmark: {options.folder.name}", command)
+    made_by = json.loads((options.folder / "experiment.json").read_text())
+    chosen = settings.load(made_by["settings"])
+    return _print(records, options.folder, chosen.shrink() if made_by["fast"] else chosen, made_by["command"])
 
 
 def _list(options, command):
@@ -60,17 +67,15 @@ def _list(options, command):
     return 0
 
 
-def _write(records, out, title, command):
-    """Write report and figure, print the summary; return the exit status."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "report.md").write_text(report.markdown(records, title, command))
-    plots.auroc(records, out / "auroc.png")
-    for protocol, table in report.summary(records).items():
+def _print(records, out, settings, command):
+    """Write the report, print the summary; return the exit status."""
+    written = report.write(records, out, settings, command)
+    for protocol, table in tables.summary(records).items():
         print(f"\n{protocol}\n{table.to_markdown(floatfmt='.2f')}")
     failed = [record for record in records if record["status"] == "failed"]
     for record in failed:
         print(f"failed: {record['dataset']}, {record['protocol']}, {record['detector']}: {record['reason']}")
-    print(f"\nReport: {out / 'report.md'}\nFigure: {out / 'auroc.png'}")
+    print("\nWritten:", *written, sep="\n  ")
     return int(bool(failed))
 
 
@@ -84,12 +89,13 @@ def _parser():
     run.add_argument("--detectors", type=_names, help="comma-separated names")
     run.add_argument("--protocols", type=_names, help="comma-separated names")
     run.add_argument("--seeds", type=_seeds, help="comma-separated integers")
+    run.add_argument("--fast", action="store_true", help="the small version of the experiment, for processors")
     run.add_argument("--out", type=Path, help="where to write (default: results/<settings name>)")
     run.add_argument("--jobs", type=int, default=cpu_count(), help="cells at a time (default: one per core)")
     run.set_defaults(action=_run)
 
-    again = verbs.add_parser("report", help="write the report of records anew")
-    again.add_argument("folder", type=Path, help="holds records.jsonl")
+    again = verbs.add_parser("report", help="write the report of a run anew")
+    again.add_argument("folder", type=Path, help="where a run wrote")
     again.set_defaults(action=_report)
 
     show = verbs.add_parser("list", help="list settings, detectors, protocols and data sets")

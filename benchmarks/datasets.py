@@ -35,6 +35,8 @@ class Dataset:
     train : ndarray of shape (n,), bool, or None, default=None
         Which rows are of the official training part; the others are of the official test part. None where there is no
         official split.
+    classes : ndarray of shape (n,), int64, or None, default=None
+        The classes from which ``y`` was made, where there were several.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Dataset:
     y: np.ndarray
     provenance: str
     train: np.ndarray | None = None
+    classes: np.ndarray | None = None
 
     @property
     def kind(self):
@@ -60,8 +63,8 @@ class Dataset:
         -------
         Dataset
         """
-        train = None if self.train is None else self.train[rows]
-        return replace(self, X=self.X[rows], y=self.y[rows], train=train)
+        parts = {"X": self.X, "y": self.y, "train": self.train, "classes": self.classes}
+        return replace(self, **{name: None if part is None else part[rows] for name, part in parts.items()})
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Found:
         The name that stands for this data set and its siblings.
     provenance : str
     read : callable
-        Without arguments; returns X, y and, where there is an official split, train.
+        Without arguments; returns X, y and, where they are known, train and classes.
     """
 
     group: str
@@ -101,7 +104,7 @@ def load(name, folder=None):
     ValueError
         If nothing of that name is there.
     """
-    train = ()
+    rest = ()
     if name in BUNDLED:
         X, y, provenance = BUNDLED[name]()
     else:
@@ -111,11 +114,11 @@ def load(name, folder=None):
                 f"no data set {name!r}: not bundled ({', '.join(BUNDLED)}), and in {folder} neither an .npz with "
                 "arrays X and y nor another known file"
             )
-        X, y, *train = found.read()
+        X, y, *rest = found.read()
         provenance = found.provenance
     if X.ndim == 2:
         X = X.astype(np.float64, copy=False)
-    return Dataset(name, X, y.ravel().astype(np.int64), provenance, *train)
+    return Dataset(name, X, y.ravel().astype(np.int64), provenance, *rest)
 
 
 def expand(names, folder=None):
@@ -276,8 +279,8 @@ def _one_against_rest(group, classes, where, read):
     def select(label):
         X_train, y_train, X_test, y_test = read()
         X = np.concatenate([X_train, X_test])[:, None]
-        y = np.concatenate([y_train, y_test]) != label
-        return X, y, np.arange(len(X)) < len(X_train)
+        classes = np.concatenate([y_train, y_test]).astype(np.int64)
+        return X, classes != label, np.arange(len(X)) < len(X_train), classes
 
     return {
         f"{group}-{label}": Found(group, f"{name} against the rest, {where}", partial(select, label))

@@ -3,6 +3,7 @@
 To add a rival, enter a callable (seed, **parameters) -> PyOD detector in ``RIVALS``.
 """
 
+import json
 from inspect import signature
 
 from pyod.models.ecod import ECOD
@@ -28,6 +29,42 @@ RIVALS = {
     "KNN": _unseeded(KNN),
 }
 NAMES = [*OURS, *RIVALS]
+
+
+def parse(label):
+    """Split what settings and the command line call a detector.
+
+    Parameters
+    ----------
+    label : str
+        A name, and parameters after it, as ``"DHAG:n_augmented=0:space=input"``. Values are JSON, or else text.
+
+    Returns
+    -------
+    name : str
+    parameters : dict
+
+    Raises
+    ------
+    ValueError
+        If a part is no assignment.
+
+    Examples
+    --------
+    >>> parse("DHAG:n_augmented=0:space=input")
+    ('DHAG', {'n_augmented': 0, 'space': 'input'})
+    """
+    name, *assignments = label.split(":")
+    parameters = {}
+    for assignment in assignments:
+        parameter, sign, text = assignment.partition("=")
+        if not (parameter and sign and text):
+            raise ValueError(f"a detector is NAME or NAME:parameter=value:..., got {label!r}")
+        try:
+            parameters[parameter] = json.loads(text)
+        except json.JSONDecodeError:
+            parameters[parameter] = text
+    return name, parameters
 
 
 def build(name, seed, parameters, labels=False):

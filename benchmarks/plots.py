@@ -3,7 +3,7 @@
 import matplotlib
 import numpy as np
 
-from benchmarks.report import complete
+from benchmarks.tables import complete
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

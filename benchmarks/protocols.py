@@ -41,10 +41,13 @@ class Protocol:
         (dataset, seed) -> (training indices, test indices).
     labels : bool, default=False
         Whether detectors are told the labels of the training rows.
+    change : callable or None, default=None
+        (dataset, seed) -> dataset, before it is divided.
     """
 
     divide: Callable
     labels: bool = False
+    change: Callable | None = None
 
 
 def one_class(dataset, seed):
@@ -168,6 +171,8 @@ def split(dataset, protocol, seed, max_rows=None):
         rows = np.arange(len(dataset.y))
         keep, _ = train_test_split(rows, train_size=max_rows, stratify=dataset.y, random_state=seed)
         dataset = dataset.take(keep)
+    if rule.change is not None:
+        dataset = rule.change(dataset, seed)
     train, test = rule.divide(dataset, seed)
     X_train, X_test = dataset.X[train], dataset.X[test]
     if dataset.kind == "table":

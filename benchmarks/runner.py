@@ -1,20 +1,14 @@
-"""One cell -> one record; walks the grid, leaves out what is done, runs in parallel."""
+"""Walks the grid of an experiment, leaves out what is done, runs in parallel."""
 
-import platform
-import time
-from functools import lru_cache
-from importlib.metadata import version
+import json
 from itertools import product
 
-import numpy as np
 from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
 from benchmarks import datasets, detectors, protocols
-from benchmarks.metrics import evaluate
+from benchmarks.cell import run_cell
 from benchmarks.results import key
-
-_PACKAGES = ("pyod_synth", "pyod", "scikit-learn", "torch", "numpy")
 
 
 def run(settings, records_file, folder=None, jobs=1):
@@ -75,74 +69,35 @@ def grid(settings, folder=None):
     ValueError
         If the settings name what does not exist.
     """
-    names = datasets.expand(settings.datasets, folder)
+    places = {name: place for place in settings.datasets for name in datasets.expand([place], folder)}
+    special = {name: settings.special.get(name, settings.special.get(place, {})) for name, place in places.items()}
     for protocol in settings.protocols:
         protocols.named(protocol)
-    for detector in settings.detectors:
-        detectors.build(detector, seed=0, parameters=settings.parameters.get(detector, {}))
-    return [
+    axes = (special, settings.protocols, settings.seeds, settings.detectors)
+    cells = [
         {
             "dataset": dataset,
             "protocol": protocol,
             "detector": detector,
             "seed": seed,
             "max_rows": settings.max_rows,
-            "settings": settings.parameters.get(detector, {}),
+            "settings": _parameters(settings, detector, special[dataset]),
         }
-        for dataset, protocol, seed, detector in product(names, settings.protocols, settings.seeds, settings.detectors)
+        for dataset, protocol, seed, detector in product(*axes)
     ]
+    for name, parameters in {(cell["detector"], json.dumps(cell["settings"])) for cell in cells}:
+        detectors.build(detectors.parse(name)[0], seed=0, parameters=json.loads(parameters))
+    return cells
 
 
-def run_cell(cell, folder=None):
-    """Split, fit, score and judge one cell.
-
-    Parameters
-    ----------
-    cell : dict
-        With the entries of ``benchmarks.results.KEY``.
-    folder : path-like or None, default=None
-
-    Returns
-    -------
-    dict
-        The cell's entries; ``status`` "ok" or "failed" with ``reason``; if ok, ``auroc``, ``auprc``, ``f1``,
-        ``fit_seconds`` and ``score_seconds``; sizes, parameters and versions.
-    """
-    record = dict(cell) | {"status": "failed", "reason": ""}
-    record["versions"] = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
-    try:
-        dataset = _load(cell["dataset"], folder)
-        parts = protocols.split(dataset, cell["protocol"], cell["seed"], cell["max_rows"])
-        record["sizes"] = {
-            "train": len(parts.X_train),
-            "test": len(parts.X_test),
-            "anomalies": int(parts.y_test.sum()),
-            "shape": list(parts.X_train.shape[1:]),
-        }
-        labels = parts.y_train is not None
-        if labels:
-            record["sizes"]["known_anomalies"] = int(parts.y_train.sum())
-        X_train, X_test = (detectors.shape_for(cell["detector"], X) for X in (parts.X_train, parts.X_test))
-        detector = detectors.build(cell["detector"], cell["seed"], cell["settings"], labels)
-        record["parameters"] = {name: _plain(value) for name, value in detector.get_params().items()}
-        start = time.perf_counter()
-        detector.fit(X_train, parts.y_train)
-        fitted = time.perf_counter()
-        scores = detector.decision_function(X_test)
-        record["score_seconds"] = round(time.perf_counter() - fitted, 4)
-        record["fit_seconds"] = round(fitted - start, 4)
-        record |= evaluate(parts.y_test, np.asarray(scores)) | {"status": "ok"}
-    except Exception as error:  # whatever a detector raises is its result, recorded as such
-        record["reason"] = f"{type(error).__name__}: {error}"
-    return record
-
-
-@lru_cache(maxsize=1)
-def _load(name, folder):
-    """Keep the last data set: a worker's cells come data set by data set."""
-    return datasets.load(name, folder)
-
-
-def _plain(value):
-    """Make a parameter fit for JSON."""
-    return value if isinstance(value, (str, int, float, bool, list, tuple, dict, type(None))) else repr(value)
+def _parameters(settings, label, special):
+    """Join what the settings say of a detector: the more particular a place, the more it has to say."""
+    name, own = detectors.parse(label)
+    parameters = {}
+    for place in (settings.parameters, special):
+        for entry in dict.fromkeys([name, label]):
+            parameters |= place.get(entry, {})
+    parameters |= own
+    if settings.epoch_num is not None and "epoch_num" in detectors.build(name, 0, parameters).get_params():
+        parameters["epoch_num"] = min(settings.epoch_num, parameters.get("epoch_num", settings.epoch_num))
+    return parameters

@@ -1,11 +1,12 @@
 """The README's code runs, its commands exist, and its figures are those of the records."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from benchmarks import report
+from benchmarks import report, settings, tables
 from benchmarks.results import RecordsFile
 
 ROOT = Path(__file__).parent.parent
@@ -41,16 +42,16 @@ def records_of(results):
 @pytest.mark.parametrize(("page", "results"), [(README, "adbench"), (RESULTS, "embeddings"), (RESULTS, "published")])
 @pytest.mark.parametrize("protocol", ["one-class", "unsupervised"])
 def test_tables_are_those_of_the_records(page, results, protocol):
-    assert report.summary(records_of(results))[protocol].to_markdown(floatfmt=".2f") in page
+    assert tables.summary(records_of(results))[protocol].to_markdown(floatfmt=".2f") in page
 
 
 def test_fashion_mnist_is_that_of_the_records():
-    assert report.details(records_of("fashion_mnist"), "auroc")["one-class-official"].to_markdown() in RESULTS
+    assert tables.details(records_of("fashion_mnist"), "auroc")["one-class-official"].to_markdown() in RESULTS
 
 
 @pytest.mark.parametrize(("results", "metric"), [("dhag_table3", "f1"), ("anorand_table2", "auprc")])
 def test_figures_beside_published_ones_are_those_of_the_records(results, metric):
-    for table in report.details(records_of(results), metric).values():
+    for table in tables.details(records_of(results), metric).values():
         for figure in table.to_numpy().ravel():
             assert f"| {figure} |" in RESULTS
 
@@ -63,6 +64,6 @@ def test_links_lead_somewhere(page):
 
 @pytest.mark.parametrize("folder", sorted(FOLDER.iterdir()), ids=lambda folder: folder.name)
 def test_reports_are_those_of_the_records(folder):
-    text = (folder / "report.md").read_text()
-    title, command = re.search(r"# (.*)\n\nMade by `(.*?)`", text).groups()
-    assert text == report.markdown(records_of(folder.name), title, command)
+    made_by = json.loads((folder / "experiment.json").read_text())
+    text = report.markdown(records_of(folder.name), settings.load(made_by["settings"]), made_by["command"])
+    assert (folder / "report.md").read_text() == text

@@ -1,8 +1,10 @@
-"""What to run: one TOML file for each experiment."""
+"""What to run: one TOML file for each experiment, and beside it, as CSV, what was published of it."""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import pandas as pd
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,12 +23,33 @@ class Settings:
     name : str
     datasets : list of str
         Names or groups; see :func:`benchmarks.datasets.expand`.
-    detectors, protocols : list of str
+    detectors : list of str
+        Names, or names with parameters; see :func:`benchmarks.detectors.parse`.
+    protocols : list of str
     seeds : list of int
     max_rows : int or None, default=None
         See :func:`benchmarks.protocols.split`.
+    epoch_num : int or None, default=None
+        Upper bound on the epochs of every detector that counts them as ``epoch_num``.
     parameters : dict of str to dict
-        Constructor arguments of each detector that differ from its defaults.
+        Constructor arguments that differ from the defaults: by a detector's name, or by an entry of ``detectors`` for
+        that alone.
+    special : dict of str to dict
+        By the name of a data set, or a group as it stands in ``datasets``, what else ``parameters`` holds there.
+    title : str
+        Of the report.
+    metric : str, default="auroc"
+        The one that matters here, and that the published figures are of.
+    differs : str
+        How the experiment differs from the published one.
+    fast : dict
+        What a run with ``--fast`` replaces: any of ``datasets``, ``detectors``, ``protocols``, ``seeds``, ``max_rows``
+        and ``epoch_num``.
+    pictures : list of dict
+        What to draw beside the tables.
+    published : pandas.DataFrame or None
+        Columns ``dataset`` (or group, for the mean over it), ``protocol``, ``detector``, ``mean``, and ``std`` where it
+        is known; in the units of the metric.
     """
 
     name: str
@@ -35,7 +58,25 @@ class Settings:
     protocols: list
     seeds: list
     max_rows: int | None = None
+    epoch_num: int | None = None
     parameters: dict = field(default_factory=dict)
+    special: dict = field(default_factory=dict)
+    title: str = ""
+    metric: str = "auroc"
+    differs: str = ""
+    fast: dict = field(default_factory=dict)
+    pictures: list = field(default_factory=list)
+    published: pd.DataFrame | None = None
+
+    def shrink(self):
+        """Make the experiment small, as its ``fast`` says.
+
+        Returns
+        -------
+        Settings
+            Named differently, so that its results go elsewhere.
+        """
+        return replace(self, name=f"{self.name}-fast", fast={}, **self.fast)
 
 
 def names():
@@ -65,7 +106,11 @@ def load(name):
         raise ValueError(f"no settings {name!r}; there are {', '.join(names())}, or give the path of a .toml file")
     with path.open("rb") as file:
         entries = tomllib.load(file)
+    figures = path.with_suffix(".csv")
+    published = pd.read_csv(figures) if figures.is_file() else None
     try:
-        return Settings(name=path.stem, **entries)
+        settings = Settings(name=path.stem, published=published, **entries)
+        settings.shrink()
     except TypeError as error:
         raise ValueError(f"{path}: {error}") from error
+    return settings
