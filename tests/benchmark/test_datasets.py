@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 from sklearn.datasets import load_breast_cancer
+from sklearn.preprocessing import StandardScaler
 
 from benchmarks import datasets
 from benchmarks.__main__ import main
@@ -103,6 +104,62 @@ def test_odds(tmp_path):
     assert (loaded.X.dtype, loaded.y.dtype, loaded.train) == (np.float64, np.int64, None)
 
 
+@pytest.fixture
+def kdd_folder(tmp_path):
+    """KDDCup99 as UCI distributes it, in small: 10 'normal.' rows, 8 attacks."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(18):
+        numbers = rng.integers(0, 9, size=38).astype(str)
+        texts = [["tcp", "udp"][i % 2], ["http", "ftp", "smtp"][i % 3], "SF"]
+        rows.append([numbers[0], *texts, *numbers[1:], "normal." if i < 10 else "smurf."])
+    text = "\n".join(",".join(row) for row in rows)
+    (tmp_path / "kddcup.data_10_percent.gz").write_bytes(gzip.compress(text.encode()))
+    return tmp_path
+
+
+def test_kddcup99(kdd_folder):
+    assert datasets.expand(["kddcup99"], kdd_folder) == ["kdd", "kddrev"]
+    kdd, reverse = (datasets.load(name, kdd_folder) for name in ("kdd", "kddrev"))
+    assert (kdd.X.shape, kdd.X.dtype, kdd.X.flags.c_contiguous) == ((18, 2 + 3 + 1 + 38), np.float64, True)
+    np.testing.assert_array_equal(kdd.y, np.repeat([1, 0], [10, 8]))
+    np.testing.assert_array_equal(kdd.X[:, 1], np.arange(18) % 2)  # is it udp?
+    np.testing.assert_array_equal(kdd.X[:, 4], np.arange(18) % 3 == 2)  # is it smtp?, after ftp and http
+    raw = np.genfromtxt(kdd_folder / "kddcup.data_10_percent.gz", delimiter=",")
+    np.testing.assert_array_equal(kdd.X[:, 6:], np.delete(raw, [1, 2, 3, 41], axis=1))
+    # all 10 normal rows, and a quarter as many attacks
+    np.testing.assert_array_equal(reverse.y, np.repeat([0, 1], [10, 2]))
+    np.testing.assert_array_equal(reverse.X[:10], kdd.X[:10])
+    assert {tuple(row) for row in reverse.X[10:]} < {tuple(row) for row in kdd.X[10:]}
+    np.testing.assert_array_equal(datasets.load("kddrev", kdd_folder).X, reverse.X)
+
+
+def test_kddcup99_must_be_whole(kdd_folder):
+    file = kdd_folder / "kddcup.data_10_percent.gz"
+    file.write_bytes(gzip.compress(b"0,tcp,http,SF,181\n"))
+    with pytest.raises(ValueError, match="42 columns"):
+        datasets.load("kdd", kdd_folder)
+
+
+def test_dami(tmp_path):
+    rows = "0.5,2,1.0,'no'\n0.25,4,2.0,'yes'\n1.5,6,3.0,'no'\n"
+    header = "@RELATION 'x'\n@ATTRIBUTE 'att1' real\n@ATTRIBUTE 'att2' real\n@ATTRIBUTE 'id' real\n"
+    for file, values in [
+        ("PageBlocks_withoutdupl_09", "{'no','yes'}"),
+        ("Shuttle_withoutdupl_norm_v01", "{'yes','no'}"),
+    ]:
+        (tmp_path / f"{file}.arff").write_text(f"{header}@ATTRIBUTE 'outlier' {values}\n@DATA\n{rows}")
+    np.savez(tmp_path / "PageBlocks_5473x10_from_uci.npz", X=np.ones((5, 2)), y=[0, 0, 0, 0, 1])
+    names = datasets.expand(["dami"], tmp_path)
+    assert names == ["dami-pageblocks", "dami-pageblocks-without-duplicates", "dami-shuttle"]
+    assert set(datasets.available(tmp_path)) == {*datasets.BUNDLED, *names}  # none of them twice
+    for name in names[1:]:
+        loaded = datasets.load(name, tmp_path)
+        np.testing.assert_array_equal(loaded.X, [[0.5, 2], [0.25, 4], [1.5, 6]])
+        np.testing.assert_array_equal(loaded.y, [0, 1, 0])
+    assert datasets.load(names[0], tmp_path).y.sum() == 1
+
+
 def test_list(folder, capsys):
     assert main(["list", "--data", str(folder)]) == 0
     printed = capsys.readouterr().out
@@ -131,3 +188,39 @@ def test_real_images(data_folder, name, n_train):
     parts = split(dataset, "one-class-official", seed=0)
     assert (len(parts.X_train), len(parts.X_test)) == (n_train, 10_000)
     assert (parts.X_train.min(), parts.X_train.max()) == (0, 1)
+
+
+@pytest.mark.needs_data
+def test_real_kddcup99(data_folder):
+    kdd, reverse = (datasets.load(name, data_folder) for name in ("kdd", "kddrev"))
+    assert (kdd.X.shape, kdd.y.sum()) == ((494_021, 118), 97_278)
+    assert (reverse.X.shape, reverse.y.sum()) == ((121_597, 118), 24_319)
+    # the .npz that others made of it is the same but for a factor, and a shift of two features
+    with np.load(data_folder / "kddcup99" / "kdd_cup.npz") as arrays:
+        other = arrays["kdd"]
+    np.testing.assert_array_equal(kdd.y, other[:, -1])
+    rows = np.random.default_rng(0).choice(len(kdd.y), 20_000, replace=False)
+    ours, theirs = (StandardScaler().fit_transform(X[rows]) for X in (kdd.X, other[:, :-1]))
+    np.testing.assert_allclose(ours, theirs, atol=1e-9)
+
+
+@pytest.mark.needs_data
+def test_kddcup99_from_npz(data_folder, tmp_path):
+    (tmp_path / "kdd_cup.npz").symlink_to(data_folder / "kddcup99" / "kdd_cup.npz")
+    reverse = datasets.load("kddrev", tmp_path)
+    assert (reverse.X.shape, reverse.y.sum()) == ((121_597, 118), 24_319)
+    np.testing.assert_array_equal(reverse.y, datasets.load("kddrev", data_folder).y)
+
+
+@pytest.mark.needs_data
+def test_real_dami(data_folder):
+    sizes = {"": (5473, 10, 560), "-without-duplicates": (5393, 10, 510)}
+    for suffix, size in sizes.items():
+        loaded = datasets.load(f"dami-pageblocks{suffix}", data_folder)
+        assert (*loaded.X.shape, loaded.y.sum()) == size
+    # without their duplicates they are the same rows
+    blocks, unique = (datasets.load(f"dami-pageblocks{suffix}", data_folder) for suffix in sizes)
+    assert {tuple(row) for row in blocks.X} == {tuple(row) for row in unique.X}
+    shuttle = datasets.load("dami-shuttle", data_folder)
+    assert (*shuttle.X.shape, shuttle.y.sum()) == (1013, 9, 13)
+    assert (shuttle.X.min(), shuttle.X.max()) == (0, 1)
