@@ -1,15 +1,18 @@
-"""Name -> :class:`Dataset`: what ships with scikit-learn, and what a folder holds.
+"""Name -> :class:`Dataset`: what is bundled, what a folder holds with its subfolders, and files by their paths.
 
-A folder is searched with its subfolders. To add a bundled data set, enter it in ``BUNDLED`` (bundled.py); to add a kind
-of file, write a function (folder) -> dict of name to :class:`Source` and enter it in ``FINDERS``.
+To add a data set that needs no file, enter it in ``BUNDLED`` (bundled.py). To add a kind of file, write a function
+(folder) -> dict of name to :class:`Source` and enter it in ``FINDERS``. To add a file that can be downloaded, enter it
+in benchmarks/downloads.csv; its path there must be one that a finder knows.
 """
 
 import os
 from pathlib import Path
 
 import numpy as np
+import pooch
 
-from benchmarks.datasets import adbench, images, tables
+from benchmarks import download
+from benchmarks.datasets import adbench, files, images, tables
 from benchmarks.datasets.bundled import BUNDLED
 from benchmarks.datasets.source import Dataset, Source
 
@@ -19,8 +22,7 @@ FINDERS = [
     tables.find_odds,
     tables.find_dami,
     tables.find_kddcup99,
-    images.find_fashion_mnist,
-    images.find_mnist,
+    images.find,
     adbench.find,  # last, since it takes any table of X and y
 ]
 
@@ -31,9 +33,11 @@ def load(name, folder=None):
     Parameters
     ----------
     name : str
-        One of :func:`available`.
+        One of :func:`available`; or images with several normal classes, ``mnist-2+3+5`` or ``mnist-all``
+        (:func:`benchmarks.datasets.images.find_subset`); or the path of an ``.npz``, ``.csv`` or ``.parquet``
+        (:func:`benchmarks.datasets.files.find_path`).
     folder : path-like or None, default=None
-        Searched with its subfolders.
+        Searched with its subfolders. None takes :func:`default_folder`.
 
     Returns
     -------
@@ -42,18 +46,17 @@ def load(name, folder=None):
     Raises
     ------
     ValueError
-        If nothing of that name is there.
+        If nothing of that name is there, or it does not hold finite numbers X and labels y of 0 and 1.
     """
-    source = BUNDLED.get(name) or _found(folder).get(name)
+    folder = default_folder() if folder is None else Path(folder)
+    source = BUNDLED.get(name) or files.find_path(name) or _found(folder).get(name) or images.find_subset(name, folder)
     if source is None:
-        raise ValueError(
-            f"no data set {name!r}: not bundled ({', '.join(BUNDLED)}), and in {folder} neither an .npz with "
-            "arrays X and y nor another known file"
-        )
+        raise ValueError(_unknown(name, folder))
     X, y, *rest = source.read()
-    if X.ndim == 2:
-        X = np.ascontiguousarray(X, dtype=np.float64)
-    return Dataset(name, X, np.ravel(y).astype(np.int64), source.provenance, *rest)
+    y = np.ravel(y)
+    _check(X, y, name)
+    X = np.ascontiguousarray(X, dtype=np.float64 if X.ndim == 2 else None)
+    return Dataset(name, X, y.astype(np.int64), source.provenance, *rest)
 
 
 def expand(names, folder=None):
@@ -62,10 +65,12 @@ def expand(names, folder=None):
     Parameters
     ----------
     names : iterable of str
-        Names that :func:`available` lists, ADBench's with or without their number, or names of groups: the folders
-        that hold ADBench's files (``Classical``, ``CV_by_ResNet18``, ``NLP_by_BERT``), ``odds``, ``fashion-mnist`` and
-        ``mnist``. A group comes before a short name: ``mnist`` is the images, ADBench's table is ``24_mnist``.
+        What :func:`load` takes; ADBench's names without their number; or names of groups: the folders that hold
+        ADBench's files (``Classical``, ``CV_by_ResNet18``, ``NLP_by_BERT`` ...), ``odds``, ``dami``, ``kddcup99``,
+        ``fashion-mnist``, ``mnist``, ``cifar10``, ``anorand-synthetic`` and ``scikit-learn``. A group comes before a
+        short name: ``mnist`` is the images, ADBench's table is ``24_mnist``.
     folder : path-like or None, default=None
+        None takes :func:`default_folder`.
 
     Returns
     -------
@@ -77,50 +82,69 @@ def expand(names, folder=None):
     ValueError
         If a name is unknown.
     """
-    known = BUNDLED | _found(folder)
+    folder = default_folder() if folder is None else Path(folder)
+    known = available(folder)
     expanded = []
     for name in names:
-        if name in known:
-            expanded.append(name)
-            continue
-        members = [full for full, source in known.items() if name == source.group]
+        members = [name] if name in known else [full for full, source in known.items() if name == source.group]
         members = members or [full for full in known if name == adbench.short(full)]
+        if not members and (files.find_path(name) or images.find_subset(name, folder)):
+            members = [name]
         if not members:
-            where = f"in {folder}" if folder else "(no folder: set PYOD_SYNTH_DATA or give --data)"
-            raise ValueError(
-                f"unknown data set or group {name!r}: not bundled ({', '.join(BUNDLED)}), and no file {where}"
-            )
+            raise ValueError(_unknown(name, folder))
         expanded.extend(members)
     return list(dict.fromkeys(expanded))
 
 
-def default_folder():
-    """Return the folder that the environment variable ``PYOD_SYNTH_DATA`` names, or None."""
-    folder = os.environ.get("PYOD_SYNTH_DATA")
-    return Path(folder) if folder else None
-
-
 def available(folder=None):
-    """List names with a line about each.
+    """Find all data sets that have a name; none is read.
 
     Parameters
     ----------
     folder : path-like or None, default=None
+        None takes :func:`default_folder`.
 
     Returns
     -------
-    dict of str to str
+    dict of str to Source
     """
-    return {name: source.provenance for name, source in (BUNDLED | _found(folder)).items()}
+    return BUNDLED | _found(default_folder() if folder is None else Path(folder))
+
+
+def default_folder():
+    """Return the folder that the environment variable ``PYOD_SYNTH_DATA`` names, or else a cache of the user's."""
+    folder = os.environ.get("PYOD_SYNTH_DATA")
+    return Path(folder) if folder else Path(pooch.os_cache("pyod_synth"))
 
 
 def _found(folder):
-    """Every data set under a folder by its name; none is read. A file that two finders know is the first's."""
-    if folder is None:
-        return {}
+    """Every data set under a folder by its name. A file that two finders know is the first's."""
     found, taken = {}, set()
     for find in FINDERS:
-        new = {name: source for name, source in find(Path(folder)).items() if source.path not in taken}
+        new = {name: source for name, source in find(folder).items() if taken.isdisjoint(source.files)}
         found |= new
-        taken |= {source.path for source in new.values()}
+        taken.update(file for source in new.values() for file in source.files)
     return found
+
+
+def _unknown(name, folder):
+    if len(download.find(name)):
+        return f"{name!r} is not in {folder} yet; to get it: python -m benchmarks download {name}"
+    return (
+        f"unknown data set or group {name!r}: not bundled, and no file that can be read in {folder} (set "
+        "PYOD_SYNTH_DATA or give --data); python -m benchmarks list shows what there is"
+    )
+
+
+def _check(X, y, name):
+    if X.ndim not in (2, 4) or X.shape[1] == 0:
+        raise ValueError(f"{name}: X must be a table (n, d) or images (n, C, H, W), got shape {X.shape}")
+    if len(X) != len(y):
+        raise ValueError(f"{name}: X and y must have as many rows, got {len(X)} and {len(y)}")
+    others = np.setdiff1d(y, [0, 1])
+    if len(others):
+        raise ValueError(f"{name}: y must hold 0 (normal) and 1 (anomaly) only, got also {others[:5].tolist()}")
+    if X.dtype.kind not in "buif":
+        raise ValueError(f"{name}: X must hold numbers, got {X.dtype}")
+    if not np.isfinite(X).all():
+        raise ValueError(f"{name}: X must hold finite numbers only, got missing or infinite ones")

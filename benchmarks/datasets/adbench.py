@@ -7,6 +7,8 @@ import numpy as np
 
 from benchmarks.datasets.source import Source
 
+_SECOND_EMBEDDINGS = ("CV_by_ViT", "NLP_by_RoBERTa")
+
 
 def find(folder):
     """Find every ``.npz`` that holds X and y.
@@ -19,14 +21,17 @@ def find(folder):
     Returns
     -------
     dict of str to Source
-        By the file's stem, in the order of ADBench's numbers; the group is the folder of the file.
+        By the file's stem, in the order of ADBench's numbers; the group is the folder of the file. ADBench's second
+        embeddings of the same images and texts are named with their folder: ``CV_by_ViT/SVHN_0``. Of two files with
+        the same name, the first by its path counts.
     """
-    paths = sorted(folder.rglob("*.npz"), key=lambda path: (path.parent.name, _number(path.stem), path.stem))
-    return {
-        path.stem: Source(path.parent.name, str(path), partial(read_npz, path, "X", "y"), path)
-        for path in paths
-        if {"X.npy", "y.npy"} <= _members(path)
-    }
+    paths = sorted(folder.rglob("*.npz"), key=lambda path: (path.parent.name, _number(path.stem), path.stem, path))
+    found = {}
+    for path in paths:
+        if {"X.npy", "y.npy"} <= _members(path):
+            source = Source(path.parent.name, str(path), partial(read_npz, path, "X", "y"), (path,))
+            found.setdefault(_full_name(path.parent.name, path.stem), source)
+    return found
 
 
 def short(stem):
@@ -52,3 +57,7 @@ def _members(path):
 def _number(stem):
     head = stem.split("_")[0]
     return int(head) if head.isdigit() else 0
+
+
+def _full_name(group, stem):
+    return f"{group}/{stem}" if group in _SECOND_EMBEDDINGS else stem

@@ -53,4 +53,13 @@ BUNDLED = {
         "make_classification with a minority of 5%, the default 20 features (AnoRand, section 6)",
         partial(_make_classification, 4000, 0),
     ),
+    **{
+        f"anorand-synthetic-{seed}": Source(
+            "anorand-synthetic",
+            "make_classification, 20,000 rows with a minority of 5% (AnoRand, section 6), the other parameters the "
+            f"defaults, random state {seed}",
+            partial(_make_classification, 20_000, seed),
+        )
+        for seed in range(10)
+    },
 }

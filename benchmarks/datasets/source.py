@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -66,14 +65,14 @@ class Source:
     provenance : str
     read : callable
         Without arguments; returns X, y and, where they are known, train and classes.
-    path : Path or None, default=None
-        The file, or the first of several. None for what needs no file.
+    files : tuple of Path, default=()
+        What is read. Empty for what needs no file.
     """
 
     group: str
     provenance: str
     read: Callable
-    path: Path | None = None
+    files: tuple = ()
 
 
 def thin(is_anomaly, count):

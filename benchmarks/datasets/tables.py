@@ -23,7 +23,7 @@ def find_odds(folder):
     dict of str to Source
     """
     return {
-        f"odds-{name}": Source("odds", f"ODDS, {path}", partial(_read_mat, path), path)
+        f"odds-{name}": Source("odds", f"ODDS, {path}", partial(_read_mat, path), (path,))
         for name in ("arrhythmia", "thyroid")
         for path in sorted(folder.rglob(f"{name}.mat"))
     }
@@ -53,7 +53,7 @@ def find_dami(folder):
         "dami-shuttle": ("Shuttle_withoutdupl_norm_v01.arff", _read_arff),
     }
     return {
-        name: Source("dami", f"DAMI, {path}", partial(read, path), path)
+        name: Source("dami", f"DAMI, {path}", partial(read, path), (path,))
         for name, (file, read) in files.items()
         for path in sorted(folder.rglob(file))
     }
@@ -93,16 +93,16 @@ def find_kddcup99(folder):
         "kddcup.data_10_percent.gz": _read_kddcup99,
         "kdd_cup.npz": _read_kddcup99_npz,
     }
-    found = [partial(read, path) for file, read in readers.items() for path in sorted(folder.rglob(file))]
-    for read in found[:1]:
-        path = read.args[0]
-        return {
-            "kdd": Source("kddcup99", f"KDDCup99, 10 percent, normal traffic the anomaly, {path}", read, path),
-            "kddrev": Source(
-                "kddcup99", f"KDDCup99, 10 percent, attacks thinned, {path}", partial(_reverse, read), path
-            ),
-        }
-    return {}
+    found = [(partial(read, path), path) for file, read in readers.items() for path in sorted(folder.rglob(file))]
+    if not found:
+        return {}
+    read, path = found[0]
+    return {
+        "kdd": Source("kddcup99", f"KDDCup99, 10 percent, normal traffic the anomaly, {path}", read, (path,)),
+        "kddrev": Source(
+            "kddcup99", f"KDDCup99, 10 percent, attacks thinned, {path}", partial(_reverse, read), (path,)
+        ),
+    }
 
 
 def _read_kddcup99(path):
