@@ -7,6 +7,7 @@ size and hash where they are known, the shape of X where ADBench's list of data 
 import re
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +106,7 @@ def _check_table(path):
     try:
         with np.load(path, allow_pickle=False) as arrays:
             n_rows, n_labels = len(arrays["X"]), len(arrays["y"])
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"what came is no .npz of X and y: {error}") from error
     if n_rows != n_labels:
         raise ValueError(f"what came has {n_rows} rows in X and {n_labels} in y")

@@ -108,7 +108,8 @@ def available(folder=None):
     -------
     dict of str to Source
     """
-    return BUNDLED | _found(default_folder() if folder is None else Path(folder))
+    found = _found(default_folder() if folder is None else Path(folder))
+    return BUNDLED | found | BUNDLED  # bundled ones come first, and no file takes their names
 
 
 def default_folder():

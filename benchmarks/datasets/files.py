@@ -1,6 +1,7 @@
 """A user's own file, named by its path: ``.npz``, ``.csv`` or ``.parquet``."""
 
 import zipfile
+import zlib
 from functools import partial
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def find_path(name):
 def _read_npz(path):
     try:
         return read_npz(path, "X", "y")
-    except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+    except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} must be an .npz of the arrays X and y, without objects: {error}") from error
 
 

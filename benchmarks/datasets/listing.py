@@ -20,8 +20,8 @@ def table(folder=None):
     Returns
     -------
     pandas.DataFrame
-        Columns ``group``, ``name``, ``size`` (rows x features, or of the files; empty where unknown) and ``where``
-        ("bundled", "present" or "download"); sorted by where, groups together.
+        Columns ``group``, ``name``, ``size`` (rows x features, or megabytes; empty where unknown) and ``where``: first
+        those that are "bundled", then "present", then those to "download", with their megabytes where known.
     """
     known = available(folder)
     rows = [

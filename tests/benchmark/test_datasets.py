@@ -52,6 +52,13 @@ def test_names_of_files(folder):
             datasets.load(name, folder)
 
 
+def test_bundled_names_stay_bundled(folder):
+    (folder / "Classical" / "10_far.npz").rename(folder / "Classical" / "wine.npz")
+    assert datasets.load("wine", folder).X.shape == (129, 13)
+    assert datasets.available(folder)["wine"] is datasets.BUNDLED["wine"]
+    assert datasets.expand(["Classical"], folder) == ["2_near"]
+
+
 def test_what_can_be_downloaded_says_how(folder):
     for name in ("20_letter", "letter", "NLP_by_BERT", "fashion-mnist-3", "cifar10-all", "kddrev"):
         with pytest.raises(ValueError, match=f"python -m benchmarks download {name}"):
@@ -413,6 +420,16 @@ def test_own_files_that_are_none(suffix, tmp_path):
     path = tmp_path / f"own.{suffix}"
     path.write_bytes(b"")
     with pytest.raises(ValueError, match=f"own.{suffix} "):
+        datasets.load(str(path))
+
+
+def test_own_npz_with_broken_bytes(tmp_path):
+    path = tmp_path / "own.npz"
+    np.savez_compressed(path, X=np.random.default_rng(0).integers(0, 9, size=(500, 4)), y=np.zeros(500))
+    content = bytearray(path.read_bytes())
+    content[300:400] = bytes(100)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="own.npz must be an .npz of the arrays X and y"):
         datasets.load(str(path))
 
 
