@@ -1,15 +1,18 @@
-"""The command line: ``python -m benchmarks run | report | list``."""
+"""The command line: ``python -m benchmarks run | report | list | download``."""
 
 import argparse
 import json
+import os
 import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 from joblib import cpu_count
 
-from benchmarks import datasets, detectors, protocols, report, runner, settings, tables
+from benchmarks import datasets, detectors, download, protocols, report, runner, settings, tables
+from benchmarks.datasets import listing
 from benchmarks.results import RecordsFile
 
 
@@ -61,10 +64,27 @@ def _list(options, command):
     print("Settings:", ", ".join(settings.names()))
     print("Detectors:", ", ".join(detectors.NAMES))
     print("Protocols:", ", ".join(protocols.NAMES))
-    print("Data sets:")
-    for name, line in datasets.available(options.data).items():
-        print(f"  {name:24} {line}")
+    print(f"Data sets, those present in {options.data}:")
+    for group, members in listing.table(options.data).groupby("group", sort=False):
+        print(f"  {group}")
+        for row in members.itertuples():
+            print(f"    {row.name:34} {row.size:>16}  {row.where}")
     return 0
+
+
+def _download(options, command):
+    files = [download.find(name) for name in options.names]
+    unknown = [name for name, found in zip(options.names, files, strict=True) if not len(found)]
+    if unknown:
+        raise ValueError(f"nothing to download is named {', '.join(map(repr, unknown))}; see python -m benchmarks list")
+    failed = False
+    for file in pd.concat(files).drop_duplicates("path").to_dict("records"):
+        try:
+            print(download.fetch(file, options.data, options.mirror))
+        except OSError as error:
+            print(f"failed: {error}", file=sys.stderr)
+            failed = True
+    return int(failed)
 
 
 def _print(records, out, settings, command):
@@ -81,7 +101,7 @@ def _print(records, out, settings, command):
 
 def _parser():
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    verbs = parser.add_subparsers(required=True, metavar="run | report | list")
+    verbs = parser.add_subparsers(required=True, metavar="run | report | list | download")
 
     run = verbs.add_parser("run", help="run an experiment, leaving out what is done, and report it")
     run.add_argument("settings", nargs="?", default="quick", help="name or .toml file (default: quick)")
@@ -101,9 +121,21 @@ def _parser():
     show = verbs.add_parser("list", help="list settings, detectors, protocols and data sets")
     show.set_defaults(action=_list)
 
-    for verb in (run, show):
+    get = verbs.add_parser("download", help="download data sets into the data folder, and check them")
+    get.add_argument("names", nargs="+", metavar="name", help="data set or group; list shows them")
+    get.add_argument(
+        "--mirror",
+        default=os.environ.get("PYOD_SYNTH_MIRROR"),
+        help="URL of a copy of a data folder, to download from (default: $PYOD_SYNTH_MIRROR, or their origin)",
+    )
+    get.set_defaults(action=_download)
+
+    for verb in (run, show, get):
         verb.add_argument(
-            "--data", type=Path, default=datasets.default_folder(), help="data folder (default: $PYOD_SYNTH_DATA)"
+            "--data",
+            type=Path,
+            default=datasets.default_folder(),
+            help="data folder (default: $PYOD_SYNTH_DATA, or a cache folder)",
         )
     return parser
 
