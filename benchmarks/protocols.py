@@ -1,15 +1,19 @@
 """Dataset + seed -> :class:`Split`: who trains, on which labels, who is tested, and how the rows are scaled.
 
-To add a protocol, write a function (dataset, seed) -> (training indices, test indices) and enter it in ``PROTOCOLS``.
+To add a protocol, write a function (dataset, seed) -> (training indices, test indices), without a row in both, and
+enter it in ``PROTOCOLS`` as a :class:`Protocol`. One with a number, as ``semi-supervised:GAMMA``, is entered as a
+:class:`Numbered`, which makes the protocol of a number and says which numbers there may be.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
+
+from benchmarks import synthetic
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Split:
     y_test : ndarray of shape (n,), int
         1 = anomaly, 0 = normal.
     y_train : ndarray of shape (n,), int, or None, default=None
-        1 = known anomaly, 0 = normal. None where the protocol hands out no labels.
+        1 = known anomaly, 0 = normal, as the protocol tells it. None where it hands out no labels.
     """
 
     X_train: np.ndarray
@@ -38,16 +42,47 @@ class Protocol:
     Parameters
     ----------
     divide : callable
-        (dataset, seed) -> (training indices, test indices).
-    labels : bool, default=False
-        Whether detectors are told the labels of the training rows.
+        (dataset, seed) -> (training indices, test indices). No row is in both; one may be repeated in either.
+    labels : callable or None, default=None
+        (true labels of the training rows, seed) -> the labels that detectors are told. None tells them nothing.
     change : callable or None, default=None
         (dataset, seed) -> dataset, before it is divided.
     """
 
     divide: Callable
-    labels: bool = False
+    labels: Callable | None = None
     change: Callable | None = None
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers that a protocol's name may end with.
+
+    Parameters
+    ----------
+    text : str
+        Them, in words.
+    holds : callable
+        float -> whether it is one of them.
+    """
+
+    text: str
+    holds: Callable
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """Protocols that differ in one number.
+
+    Parameters
+    ----------
+    numbers : Range
+    make : callable
+        float -> Protocol.
+    """
+
+    numbers: Range
+    make: Callable
 
 
 def one_class(dataset, seed):
@@ -59,10 +94,15 @@ def one_class(dataset, seed):
 
 
 def one_class_official(dataset, seed):
-    """Train on the normal rows of the official training part; test on the official test part. The seed has no say."""
-    if dataset.train is None:
-        raise ValueError(f"{dataset.name} has no official split")
-    return np.flatnonzero(dataset.train & (dataset.y == 0)), np.flatnonzero(~dataset.train)
+    """Train on the normal rows of the official training part; test on the official test part. The seed has no say.
+
+    Raises
+    ------
+    ValueError
+        If there is no official split.
+    """
+    train, test = _official(dataset)
+    return train[dataset.y[train] == 0], test
 
 
 def adbench(dataset, seed):
@@ -77,8 +117,9 @@ def semi_supervised(dataset, seed, gamma):
     ----------
     dataset : benchmarks.datasets.Dataset
     seed : int
+        Of the 60% and the anomalies. With the same seed, a larger gamma keeps the anomalies of a smaller one.
     gamma : float in [0, 1)
-        Share of anomalies in the training rows. With the same seed, a larger one keeps the anomalies of a smaller one.
+        Share of anomalies in the training rows.
 
     Returns
     -------
@@ -89,25 +130,214 @@ def semi_supervised(dataset, seed, gamma):
     ValueError
         If the 60% hold fewer anomalies than that.
     """
-    y = dataset.y
-    train, test = train_test_split(np.arange(len(y)), test_size=0.4, stratify=y, random_state=seed)
-    normal, anomalies = train[y[train] == 0], train[y[train] == 1]
-    count = round(gamma / (1 - gamma) * len(normal))
+    train, test = _sixty_forty(dataset, seed)
+    return _with_anomalies(dataset, train, train[dataset.y[train] == 1], gamma, seed), test
+
+
+def contaminated(dataset, seed, rho):
+    """Train on normal rows and, unmarked among them, anomalies of all kinds (NCAE, section 3.1; Ruff et al., 2019).
+
+    All normal rows of the official training part train, with anomalies of that part, whatever their class; the official
+    test part is tested. Without an official split, as in tables, a stratified 60% and 40% take their place.
+
+    Parameters
+    ----------
+    dataset : benchmarks.datasets.Dataset
+    seed : int
+        Of the anomalies, and of the 60%. With the same seed, a larger rho keeps the anomalies of a smaller one.
+    rho : float in [0, 1)
+        Share of anomalies in the training rows.
+
+    Returns
+    -------
+    train, test : ndarray of int
+
+    Raises
+    ------
+    ValueError
+        If the training part holds fewer anomalies than that.
+    """
+    train, test = _sixty_forty(dataset, seed) if dataset.train is None else _official(dataset)
+    return _with_anomalies(dataset, train, train[dataset.y[train] == 1], rho, seed), test
+
+
+def known_class(dataset, seed, gamma):
+    """Train on normal rows and known anomalies of one class; test on anomalies of all classes (DHAG, section 5.4).
+
+    All normal rows of the official training part train, with anomalies of that part; the official test part is tested.
+
+    Parameters
+    ----------
+    dataset : benchmarks.datasets.Dataset
+    seed : int
+        Of the class, which is the one of this number, counted from 0 in the order of the classes that are anomalies,
+        and over again after the last; and of its rows. With the same seed, a larger gamma keeps the anomalies of a
+        smaller one. Where ten classes are one against the rest, seeds 0 to 8 are the nine scenarios.
+    gamma : float in [0, 1)
+        Share of anomalies in the training rows.
+
+    Returns
+    -------
+    train, test : ndarray of int
+
+    Raises
+    ------
+    ValueError
+        If there is no official split, there are no classes or no anomalies, or fewer training rows of the class than
+        that.
+    """
+    train, test = _official(dataset)
+    if dataset.classes is None:
+        raise ValueError(f"{dataset.name} has no classes")
+    classes = np.unique(dataset.classes[dataset.y == 1])
+    if len(classes) == 0:
+        raise ValueError(f"{dataset.name} has no anomalies")
+    known = classes[seed % len(classes)]
+    return _with_anomalies(
+        dataset, train, train[dataset.classes[train] == known], gamma, seed, f" of class {known}"
+    ), test
+
+
+def duplicated_anomalies(dataset, seed, times):
+    """Divide as :func:`adbench`, and draw in each part that many times its anomalies, with repetitions (ADBench's).
+
+    Parameters
+    ----------
+    dataset : benchmarks.datasets.Dataset
+    seed : int
+        Of the division and the draws.
+    times : float
+        A whole number; 1 changes nothing.
+
+    Returns
+    -------
+    train, test : ndarray of int
+        Anomalies repeat within them.
+    """
+    train, test = adbench(dataset, seed)
+    if times == 1:
+        return train, test
+    rng = np.random.default_rng(seed)
+
+    def repeat(rows):
+        anomalies = rows[dataset.y[rows] == 1]
+        return np.concatenate([rows[dataset.y[rows] == 0], rng.choice(anomalies, int(times) * len(anomalies))])
+
+    return repeat(train), repeat(test)
+
+
+def averaged_pairs(dataset, seed):
+    """Make anomalies of rows that all are normal: averages of two, as of two images pixel by pixel (PLAD, section 4.5).
+
+    Parameters
+    ----------
+    dataset : benchmarks.datasets.Dataset
+    seed : int
+        Of the training rows and the pairs.
+
+    Returns
+    -------
+    benchmarks.datasets.Dataset
+        10,000 rows of the official training part, or all where there are fewer; the official test part; and as many
+        averages of two different rows of the test part, which are anomalies and to be tested. Bytes become float32,
+        which holds their halves.
+
+    Raises
+    ------
+    ValueError
+        If there is no official split, there are anomalies already, or fewer than two rows to test.
+    """
+    train, test = _official(dataset)
+    if dataset.y.any():
+        raise ValueError(f"averaged-pairs takes normal rows only, got {dataset.y.sum()} anomalies in {dataset.name}")
+    if len(test) < 2:
+        raise ValueError(f"averaged-pairs needs two rows to test, got {len(test)} in {dataset.name}")
+    rng = np.random.default_rng(seed)
+    kept = dataset.take(np.concatenate([rng.permutation(train)[:10_000], test]))
+    X = kept.X.astype(np.result_type(kept.X, np.float32))
+    tested = X[-len(test) :]
+    first = rng.integers(len(test), size=len(test))
+    second = (first + rng.integers(1, len(test), size=len(test))) % len(test)
+    X = np.concatenate([X, (tested[first] + tested[second]) / 2])
+    y = np.arange(len(X)) >= len(kept.y)
+    train = np.concatenate([kept.train, np.zeros(len(test), dtype=bool)])
+    return replace(kept, X=X, y=y.astype(np.int64), train=train, classes=None)
+
+
+def true_labels(y, seed):
+    """Tell detectors the truth."""
+    return y
+
+
+def label_errors(y, seed, share):
+    """Tell detectors the wrong label of some rows, normal ones and anomalies alike (ADBench's annotation errors).
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,), int
+    seed : int
+        Of the rows. With the same seed, a larger share keeps the errors of a smaller one.
+    share : float in [0, 1)
+        Of the rows, rounded down to whole ones.
+
+    Returns
+    -------
+    ndarray of shape (n,), int
+    """
+    wrong = np.random.default_rng(seed).permutation(len(y))[: int(share * len(y))]
+    told = y.copy()
+    told[wrong] = 1 - told[wrong]
+    return told
+
+
+def _official(dataset):
+    """Return the indices of the official training part and of the official test part."""
+    if dataset.train is None:
+        raise ValueError(f"{dataset.name} has no official split")
+    return np.flatnonzero(dataset.train), np.flatnonzero(~dataset.train)
+
+
+def _sixty_forty(dataset, seed):
+    return train_test_split(np.arange(len(dataset.y)), test_size=0.4, stratify=dataset.y, random_state=seed)
+
+
+def _with_anomalies(dataset, train, anomalies, share, seed, source=""):
+    """Put anomalies, drawn at random, beside the normal ones of the training rows, so that they are a share of all."""
+    normal = train[dataset.y[train] == 0]
+    count = round(share / (1 - share) * len(normal))
     if count > len(anomalies):
         raise ValueError(
-            f"gamma = {gamma:g} takes {count} known anomalies beside {len(normal)} normal rows, but there are only "
-            f"{len(anomalies)} to train on in {dataset.name}"
+            f"a share of {share:g} takes {count} anomalies beside {len(normal)} normal rows, but there are only "
+            f"{len(anomalies)}{source} to train on in {dataset.name}"
         )
-    return np.concatenate([normal, np.random.default_rng(seed).permutation(anomalies)[:count]]), test
+    return np.concatenate([normal, np.random.default_rng(seed).permutation(anomalies)[:count]])
 
+
+_SHARE = Range("a number in [0, 1)", lambda number: 0 <= number < 1)
+_TIMES = Range("a whole number from 1 on", lambda number: number >= 1 and number.is_integer())
 
 PROTOCOLS = {
     "one-class": Protocol(one_class),
     "one-class-official": Protocol(one_class_official),
     "unsupervised": Protocol(adbench),
-    "supervised": Protocol(adbench, labels=True),
+    "supervised": Protocol(adbench, true_labels),
+    "semi-supervised:GAMMA": Numbered(
+        _SHARE, lambda gamma: Protocol(partial(semi_supervised, gamma=gamma), true_labels)
+    ),
+    "known-class:GAMMA": Numbered(_SHARE, lambda gamma: Protocol(partial(known_class, gamma=gamma), true_labels)),
+    "contaminated:RHO": Numbered(_SHARE, lambda rho: Protocol(partial(contaminated, rho=rho))),
+    "averaged-pairs": Protocol(one_class_official, change=averaged_pairs),
+    **{
+        f"synthetic-{kind}": Protocol(adbench, change=partial(synthetic.with_anomalies, kind=kind))
+        for kind in synthetic.KINDS
+    },
+    "duplicated-anomalies:TIMES": Numbered(_TIMES, lambda times: Protocol(partial(duplicated_anomalies, times=times))),
+    "irrelevant-features:SHARE": Numbered(
+        _SHARE, lambda share: Protocol(adbench, change=partial(synthetic.with_irrelevant_features, share=share))
+    ),
+    "label-errors:SHARE": Numbered(_SHARE, lambda share: Protocol(adbench, partial(label_errors, share=share))),
 }
-NAMES = [*PROTOCOLS, "semi-supervised:GAMMA"]
+NAMES = list(PROTOCOLS)
 
 
 def named(name):
@@ -116,7 +346,7 @@ def named(name):
     Parameters
     ----------
     name : str
-        One of ``NAMES``, with a number in the place of GAMMA; see :func:`semi_supervised`.
+        One of ``NAMES``, with a number in the place of the word in capitals.
 
     Returns
     -------
@@ -127,18 +357,20 @@ def named(name):
     ValueError
         If the name is unknown, or its number is missing or out of range.
     """
-    if name in PROTOCOLS:
-        return PROTOCOLS[name]
-    head, _, number = name.partition(":")
-    if head != "semi-supervised":
-        raise ValueError(f"unknown protocol {name!r}; there are {', '.join(NAMES)}")
-    try:
-        gamma = float(number)
-    except ValueError:
-        gamma = np.nan
-    if not 0 <= gamma < 1:
-        raise ValueError(f"semi-supervised:GAMMA takes a number in [0, 1) for GAMMA, got {name!r}")
-    return Protocol(partial(semi_supervised, gamma=gamma), labels=True)
+    head, _, text = name.partition(":")
+    for full, entry in PROTOCOLS.items():
+        start, _, parameter = full.partition(":")
+        if full == name and not parameter:
+            return entry
+        if start == head and parameter:
+            try:
+                number = float(text)
+            except ValueError:
+                number = np.nan
+            if not entry.numbers.holds(number):
+                raise ValueError(f"{full} takes {entry.numbers.text} for {parameter}, got {name!r}")
+            return entry.make(number)
+    raise ValueError(f"unknown protocol {name!r}; there are {', '.join(NAMES)}")
 
 
 def split(dataset, protocol, seed, max_rows=None):
@@ -163,8 +395,8 @@ def split(dataset, protocol, seed, max_rows=None):
     Raises
     ------
     ValueError
-        If the protocol is unknown, or cannot divide these rows: a class has too few of them, or there is no official
-        split.
+        If the protocol is unknown, or cannot divide these rows: a class has too few of them, there is no official
+        split, or they are images where it takes tables.
     """
     rule = named(protocol)
     if max_rows is not None and len(dataset.y) > max_rows:
@@ -183,4 +415,5 @@ def split(dataset, protocol, seed, max_rows=None):
         dtype = np.result_type(X_train, np.float32)
         largest = np.abs(X_train).max().astype(dtype)
         X_train, X_test = X_train.astype(dtype) / largest, X_test.astype(dtype) / largest
-    return Split(X_train, X_test, dataset.y[test], dataset.y[train] if rule.labels else None)
+    told = None if rule.labels is None else rule.labels(dataset.y[train], seed)
+    return Split(X_train, X_test, dataset.y[test], told)
