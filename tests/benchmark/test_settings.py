@@ -104,6 +104,7 @@ novelty_normalization_table2 | cifar10 | one-class-official | {ALONE} | 59.74 |
 novelty_normalization_table2 | cifar10 | one-class-official | {ABLATION} | 65.61 |
 novelty_normalization_table3 | fashion-mnist | one-class-official | NoveltyNormalization | 94.7 |
 novelty_normalization_table3 | fashion-mnist | one-class-official | DAGMM | 51.8 |
+novelty_normalization_table3 | fashion-mnist | one-class-official | GEOM- | 79.8 |
 novelty_normalization_table5 | cifar10-2+3+5 | one-class-official | NoveltyNormalization | 62.77 |
 novelty_normalization_table5 | cifar10-2+3+5 | one-class-official | {ALONE} | 59.81 |
 novelty_normalization_table5 | cifar10-2+3+5 | one-class-official | {ABLATION} | 60.64 |
@@ -115,6 +116,7 @@ ncae_table1 | fashion-mnist | contaminated:0.1 | IForest | 90.2 | 6.3
 ncae_table1 | fashion-mnist | contaminated:0.2 | NCAE | 88.9 | 9.2
 fashion_mnist | fashion-mnist-6 | one-class-official | PLAD | 82.0 | 0.6
 fashion_mnist | fashion-mnist-1 | one-class-official | DHAG | 99.3 | 0.1
+fashion_mnist | fashion-mnist-5 | one-class-official | DHAG | 95.5 | 0.4
 """
 
 
@@ -180,7 +182,7 @@ def test_papers_have_a_small_version_and_say_how_they_differ(name):
     assert len(whole.differs) > 100
     sizes = [len(own.datasets) * len(own.detectors) * len(own.protocols) * len(own.seeds) for own in (whole, small)]
     assert sizes[1] < sizes[0] or small.max_rows is not None
-    assert sizes[1] <= 20
+    assert sizes[1] <= 36
     assert small.epoch_num is not None
     assert set(small.detectors) <= set(whole.detectors)
     assert set(small.protocols) <= set(whole.protocols)
@@ -239,8 +241,8 @@ def test_published_means_are_those_of_the_classes(name, group):
         whole = whole.drop("OCSVM")  # misprinted
     assert len(whole) >= 10
     classes = whole[[f"{group}-{label}" for label in range(10)]].mean(axis=1)
-    # PLAD's paper cuts off instead of rounding
-    assert (classes - whole[group]).between(-0.0001, 0.001).all()
+    # PLAD's paper cuts off instead of rounding, Novelty Normalization's is off by 0.01 percent once
+    assert (classes - whole[group]).between(-0.00015, 0.001).all()
 
 
 @pytest.mark.needs_data
