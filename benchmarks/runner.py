@@ -1,7 +1,7 @@
 """Walks the grid of an experiment, leaves out what is done, runs in parallel."""
 
 import json
-from itertools import product
+from itertools import accumulate, product
 
 from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
@@ -95,7 +95,7 @@ def _parameters(settings, label, special):
     name, own = detectors.parse(label)
     parameters = {}
     for place in (settings.parameters, special):
-        for entry in dict.fromkeys([name, label]):
+        for entry in accumulate(label.split(":"), "{}:{}".format):
             parameters |= place.get(entry, {})
     parameters |= own
     if settings.epoch_num is not None and "epoch_num" in detectors.build(name, 0, parameters).get_params():

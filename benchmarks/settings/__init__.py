@@ -32,8 +32,8 @@ class Settings:
     epoch_num : int or None, default=None
         Upper bound on the epochs of every detector that counts them as ``epoch_num``.
     parameters : dict of str to dict
-        Constructor arguments that differ from the defaults: by a detector's name, or by an entry of ``detectors`` for
-        that alone.
+        Constructor arguments that differ from the defaults: by a detector's name, or by a name with parameters, for the
+        entries of ``detectors`` that begin so.
     special : dict of str to dict
         By the name of a data set, or a group as it stands in ``datasets``, what else ``parameters`` holds there.
     title : str
@@ -87,6 +87,9 @@ def names():
 def load(name):
     """Read settings.
 
+    A file may hold a table ``parameters_from`` beside the entries of :class:`Settings`: a detector with the parameters
+    that tell its form -> settings whose ``parameters`` of that detector it takes over, where its own say nothing.
+
     Parameters
     ----------
     name : str
@@ -99,13 +102,17 @@ def load(name):
     Raises
     ------
     ValueError
-        If there is no such file, or it holds unknown or lacks needed entries.
+        If there is no such file, or it holds unknown or lacks needed entries, or takes parameters over that are not
+        there.
     """
     path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
     if not path.is_file():
         raise ValueError(f"no settings {name!r}; there are {', '.join(names())}, or give the path of a .toml file")
     with path.open("rb") as file:
         entries = tomllib.load(file)
+    for label, source in entries.pop("parameters_from", {}).items():
+        parameters = entries.setdefault("parameters", {})
+        parameters[label] = _parameters_of(label, source) | parameters.get(label, {})
     figures = path.with_suffix(".csv")
     published = pd.read_csv(figures) if figures.is_file() else None
     try:
@@ -114,3 +121,12 @@ def load(name):
     except TypeError as error:
         raise ValueError(f"{path}: {error}") from error
     return settings
+
+
+def _parameters_of(label, source):
+    """Look up what settings say of the detector of a label."""
+    detector = label.split(":")[0]
+    parameters = load(source).parameters
+    if detector not in parameters:
+        raise ValueError(f"parameters_from takes {label!r} from {source!r}, which has no parameters of {detector}")
+    return parameters[detector]
