@@ -59,7 +59,7 @@ def _report(options, command):
 
 def _list(options, command):
     print("Settings:", ", ".join(settings.names()))
-    print("Detectors:", ", ".join(detectors.NAMES))
+    print("Detectors:", *(f"  {name:24} {line}" for name, line in detectors.describe().items()), sep="\n")
     print("Protocols:", ", ".join(protocols.NAMES))
     print("Data sets:")
     for name, line in datasets.available(options.data).items():
