@@ -62,7 +62,7 @@ def _report(options, command):
 
 def _list(options, command):
     print("Settings:", ", ".join(settings.names()))
-    print("Detectors:", ", ".join(detectors.NAMES))
+    print("Detectors:", *(f"  {name:24} {line}" for name, line in detectors.describe().items()), sep="\n")
     print("Protocols:", ", ".join(protocols.NAMES))
     print(f"Data sets, those present in {options.data}:")
     for group, members in listing.table(options.data).groupby("group", sort=False):

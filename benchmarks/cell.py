@@ -1,14 +1,18 @@
 """One cell -> one record."""
 
 import platform
+import random
 import time
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import version
 
 import numpy as np
+import torch
 
 from benchmarks import datasets, detectors, protocols
 from benchmarks.metrics import evaluate
+from benchmarks.rivals import Unsuitable
 
 _PACKAGES = ("pyod_synth", "pyod", "scikit-learn", "torch", "numpy")
 
@@ -25,8 +29,9 @@ def run_cell(cell, folder=None):
     Returns
     -------
     dict
-        The cell's entries; ``status`` "ok" or "failed" with ``reason``; if ok, ``auroc``, ``auprc``, ``f1``,
-        ``fit_seconds`` and ``score_seconds``; sizes, parameters and versions.
+        The cell's entries; ``status`` "ok", or "failed" or "skipped" with ``reason`` (skipped is what a detector cannot
+        run by its nature: it needs labels that the protocol does not hand out, or a package that is not installed); if
+        ok, ``auroc``, ``auprc``, ``f1``, ``fit_seconds`` and ``score_seconds``; sizes, parameters and versions.
     """
     record = dict(cell) | {"status": "failed", "reason": ""}
     record["versions"] = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
@@ -44,15 +49,18 @@ def run_cell(cell, folder=None):
             record["sizes"]["known_anomalies"] = int(parts.y_train.sum())
         name, _ = detectors.parse(cell["detector"])
         X_train, X_test = (detectors.shape_for(name, X) for X in (parts.X_train, parts.X_test))
-        detector = detectors.build(name, cell["seed"], cell["settings"], labels)
-        record["parameters"] = {name: _plain(value) for name, value in detector.get_params().items()}
-        start = time.perf_counter()
-        detector.fit(X_train, parts.y_train)
-        fitted = time.perf_counter()
-        scores = detector.decision_function(X_test)
-        record["score_seconds"] = round(time.perf_counter() - fitted, 4)
-        record["fit_seconds"] = round(fitted - start, 4)
+        with _seeded(cell["seed"]):
+            detector = detectors.build(name, cell["seed"], cell["settings"], labels)
+            record["parameters"] = {name: _plain(value) for name, value in detector.get_params().items()}
+            start = time.perf_counter()
+            detector.fit(X_train, parts.y_train)
+            fitted = time.perf_counter()
+            scores = detector.decision_function(X_test)
+            record["score_seconds"] = round(time.perf_counter() - fitted, 4)
+            record["fit_seconds"] = round(fitted - start, 4)
         record |= evaluate(parts.y_test, np.asarray(scores)) | {"status": "ok"}
+    except Unsuitable as error:
+        record |= {"status": "skipped", "reason": str(error)}
     except Exception as error:  # whatever a detector raises is its result, recorded as such
         record["reason"] = f"{type(error).__name__}: {error}"
     return record
@@ -62,6 +70,21 @@ def run_cell(cell, folder=None):
 def _load(name, folder):
     """Keep the last data set: a worker's cells come data set by data set."""
     return datasets.load(name, folder)
+
+
+@contextmanager
+def _seeded(seed):
+    """Seed the global generators, from which rivals draw, and put them back as they were."""
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng():
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(legacy)  # noqa: NPY002
 
 
 def _plain(value):

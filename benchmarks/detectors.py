@@ -1,34 +1,17 @@
-"""Name -> detector, ours and the rivals' alike.
-
-To add a rival, enter a callable (seed, **parameters) -> PyOD detector in ``RIVALS``.
-"""
+"""Name -> detector, ours and the rivals' alike; :mod:`benchmarks.rivals` says how to add one."""
 
 import json
+from contextlib import suppress
 from inspect import signature
 
-from pyod.models.ecod import ECOD
-from pyod.models.iforest import IForest
-from pyod.models.knn import KNN
-from pyod.models.lof import LOF
-from pyod.models.ocsvm import OCSVM
-
 import pyod_synth
-
-
-def _unseeded(detector):
-    """Adapt a detector without randomness."""
-    return lambda seed, **parameters: detector(**parameters)
-
+from benchmarks.rivals import RIVALS, Unsuitable, check_names
 
 OURS = {name: getattr(pyod_synth, name) for name in pyod_synth.__all__}
-RIVALS = {
-    "OCSVM": _unseeded(OCSVM),
-    "IForest": lambda seed, **parameters: IForest(random_state=seed, **parameters),
-    "LOF": _unseeded(LOF),
-    "ECOD": _unseeded(ECOD),
-    "KNN": _unseeded(KNN),
-}
 NAMES = [*OURS, *RIVALS]
+NEED_LABELS = [name for name, rival in RIVALS.items() if rival.labels]
+# what the number of epochs is called: by ours and AutoEncoder, by DeepSVDD and DeepOD, by LUNAR
+_EPOCHS = ("epoch_num", "epochs", "n_epochs")
 
 
 def parse(label):
@@ -67,6 +50,58 @@ def parse(label):
     return name, parameters
 
 
+def describe():
+    """List names with a line about each.
+
+    Returns
+    -------
+    dict of str to str
+        Whose it is, whether it learns from labels, and what is missing to run it.
+    """
+    ours = {name: "ours, can learn from labels" if _can_learn_from_labels(name) else "ours" for name in OURS}
+    return ours | {name: rival.line for name, rival in RIVALS.items()}
+
+
+def check(name, parameters):
+    """Make sure that there is such a detector, whether or not its package is installed and it has labels to learn from.
+
+    Parameters
+    ----------
+    name : str
+    parameters : dict
+        Constructor arguments; not looked at where the package is missing.
+
+    Raises
+    ------
+    ValueError
+        If the name, or that of a parameter, is unknown, or the detector does not take a value.
+    """
+    with suppress(Unsuitable):
+        _construct(name, 0, parameters)
+
+
+def limit_epochs(name, parameters, largest):
+    """Bound the number of epochs, of detectors that count them.
+
+    Parameters
+    ----------
+    name : str
+    parameters : dict
+        Constructor arguments that differ from the defaults.
+    largest : int
+
+    Returns
+    -------
+    dict
+        ``parameters``, and no more epochs than ``largest``; a smaller number of epochs stays.
+    """
+    try:
+        counts = {entry: n for entry, n in _construct(name, 0, parameters).get_params().items() if entry in _EPOCHS}
+    except Unsuitable:
+        return parameters
+    return parameters | {entry: largest if n is None else min(n, largest) for entry, n in counts.items()}
+
+
 def build(name, seed, parameters, labels=False):
     """Construct an unfitted detector.
 
@@ -83,23 +118,41 @@ def build(name, seed, parameters, labels=False):
 
     Returns
     -------
-    pyod.models.base.BaseDetector
+    pyod.models.base.BaseDetector or benchmarks.rivals.Adapter
 
     Raises
     ------
     ValueError
-        If the name is unknown, or if the detector does not learn from labels and should.
+        If the name, or that of a parameter, is unknown, or the detector does not take a value.
+    benchmarks.rivals.Unsuitable
+        If a package is missing, or if the detector needs labels and gets none or gets labels that it cannot use.
     """
-    if labels:
-        # a rival given labels would ignore them in silence
-        if name not in OURS or "use_labels" not in signature(OURS[name]).parameters:
-            raise ValueError(f"{name} does not learn from labels")
+    if labels and _can_learn_from_labels(name):
         parameters = {"use_labels": True} | parameters
+    detector = _construct(name, seed, parameters)
+    if name in NEED_LABELS and not labels:
+        raise Unsuitable(f"{name} needs labels")
+    # it would ignore them in silence
+    if labels and name not in NEED_LABELS and not _can_learn_from_labels(name):
+        raise Unsuitable(f"{name} does not learn from labels")
+    return detector
+
+
+def _construct(name, seed, parameters):
+    if name not in OURS and name not in RIVALS:
+        raise ValueError(f"unknown detector {name!r}; there are {', '.join(NAMES)}")
     if name in OURS:
+        known = [parameter for parameter in signature(OURS[name]).parameters if parameter != "random_state"]
+        check_names(name, parameters, known)
         return OURS[name](random_state=seed, **parameters)
-    if name in RIVALS:
+    try:
         return RIVALS[name](seed, **parameters)
-    raise ValueError(f"unknown detector {name!r}; there are {', '.join(NAMES)}")
+    except TypeError as error:  # PyOD's constructors raise it for values, too
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _can_learn_from_labels(name):
+    return name in OURS and "use_labels" in signature(OURS[name]).parameters
 
 
 def shape_for(name, X):

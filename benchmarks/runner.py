@@ -86,7 +86,7 @@ def grid(settings, folder=None):
         for dataset, protocol, seed, detector in product(*axes)
     ]
     for name, parameters in {(cell["detector"], json.dumps(cell["settings"])) for cell in cells}:
-        detectors.build(detectors.parse(name)[0], seed=0, parameters=json.loads(parameters))
+        detectors.check(detectors.parse(name)[0], json.loads(parameters))
     return cells
 
 
@@ -98,6 +98,4 @@ def _parameters(settings, label, special):
         for entry in accumulate(label.split(":"), "{}:{}".format):
             parameters |= place.get(entry, {})
     parameters |= own
-    if settings.epoch_num is not None and "epoch_num" in detectors.build(name, 0, parameters).get_params():
-        parameters["epoch_num"] = min(settings.epoch_num, parameters.get("epoch_num", settings.epoch_num))
-    return parameters
+    return parameters if settings.epoch_num is None else detectors.limit_epochs(name, parameters, settings.epoch_num)

@@ -30,7 +30,7 @@ class Settings:
     max_rows : int or None, default=None
         See :func:`benchmarks.protocols.split`.
     epoch_num : int or None, default=None
-        Upper bound on the epochs of every detector that counts them as ``epoch_num``.
+        Upper bound on the epochs of every detector that counts them.
     parameters : dict of str to dict
         Constructor arguments that differ from the defaults: by a detector's name, or by a name with parameters, for the
         entries of ``detectors`` that begin so.
