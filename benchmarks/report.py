@@ -155,8 +155,8 @@ def _head(records, metric, command):
     )
     if any(record.get("oracle_epoch") for record in records):
         text += (
-            f" The column {tables.oracle(metric)} alone is of the epoch that is best by the labels of the test rows, as "
-            "papers sometimes report; nobody can choose it without these labels."
+            f" The column {tables.oracle(metric)} alone is of the epoch that is best by the labels of the test rows, "
+            "which papers sometimes report; nobody can choose it without these labels."
         )
     return [f"Made by `{command}`. Seeds {seeds}; {versions}.", text]
 

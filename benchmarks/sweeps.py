@@ -64,8 +64,8 @@ def find(records, metric):
     -------
     list of Sweep
         One for each parameter that has several numbers among the detectors, all else equal, with a panel for each
-        protocol; and one for each protocol that has several, with a panel for each group of data sets. A data set
-        counts where every run over these values succeeded.
+        protocol and group of data sets; and one for each protocol that has several numbers, with a panel for each
+        group. A data set counts where every run over these values succeeded.
     """
     return [*_of_parameters(records, metric), *_of_protocols(records, metric)]
 
@@ -84,7 +84,11 @@ def _of_parameters(records, metric):
         frame = complete([record for record in records if record["detector"] in values])
         frame["value"] = frame["detector"].map(values)
         frame["detector"] = ":".join([name, *(f"{other}={value}" for other, value in json.loads(rest).items())])
-        panels = {protocol: _panel(part, metric) for protocol, part in frame.groupby("protocol", sort=False)}
+        panels = {
+            f"{protocol}, {title}": _panel(part, metric)
+            for protocol, runs in frame.groupby("protocol", sort=False)
+            for title, part in _by_group(runs)
+        }
         if panels:
             yield Sweep(f"{frame['detector'].iloc[0]}, {parameter}", parameter, panels)
 
