@@ -32,6 +32,7 @@ def write(records, out, settings, command, runs=None):
         The files written.
     """
     out.mkdir(parents=True, exist_ok=True)
+    records = _ordered(records, settings)
     written = [out / "report.md", out / "report.html"]
     for name, draw in figures(records, settings.metric).items():
         draw(out / name)
@@ -106,6 +107,7 @@ def markdown(records, settings, command, pictures=(), runs=None):
     str
         Markdown.
     """
+    records = _ordered(records, settings)
     parts = [
         f"# {settings.title or settings.name}",
         *_small(settings),
@@ -121,6 +123,24 @@ def markdown(records, settings, command, pictures=(), runs=None):
         *_reasons(records),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _ordered(records, settings):
+    """Sort records as the settings do, whatever came first; what these do not name by name, numbers as numbers."""
+
+    def place(name, names):
+        natural = [(part.isdigit(), int(part) if part.isdigit() else part) for part in re.split(r"(\d+)", name)]
+        return names.index(name) if name in names else len(names), natural
+
+    return sorted(
+        records,
+        key=lambda record: (
+            place(record["protocol"], settings.protocols),
+            place(record["dataset"], settings.datasets),
+            place(record["detector"], settings.detectors),
+            record["seed"],
+        ),
+    )
 
 
 def _small(settings):

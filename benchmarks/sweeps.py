@@ -20,7 +20,8 @@ class Panel:
         A row for each value, a column for each detector: means over data sets of means over seeds, and the std of the
         mean over data sets, over seeds.
     datasets : pandas.DataFrame or None
-        A row for each value, a column for each data set: means over seeds. None if there are several detectors.
+        A row for each value, a column for each data set: means over seeds. None if there are several detectors, or only
+        one data set.
     """
 
     mean: pd.DataFrame
@@ -133,7 +134,8 @@ def _panel(frame, metric):
     mean = cells.groupby(["detector", "value"]).mean().unstack("detector")
     mean = mean[mean.mean().sort_values(ascending=False).index]
     std = seeds.groupby(["detector", "value"]).std(ddof=0).unstack("detector")[mean.columns]
-    return Panel(mean, std, cells.droplevel("detector").unstack("dataset") if mean.shape[1] == 1 else None)
+    datasets = cells.droplevel("detector").unstack("dataset") if mean.shape[1] == 1 else None
+    return Panel(mean, std, None if datasets is None or datasets.shape[1] == 1 else datasets)
 
 
 def _is_number(value):

@@ -15,8 +15,9 @@ from benchmarks.results import RecordsFile
 from benchmarks.settings import Settings
 from tests.benchmark.records import record, table
 
-SETTINGS = Settings("grid", [], [], [], [], title="A title")
+
 SKILL = {"PLAD": 0.9, "KNN": 0.8, "DHAG:n_augmented=0": 0.7, "DHAG:n_augmented=30": 0.6}
+SETTINGS = Settings("grid", [], list(SKILL), [], [], title="A title")
 
 
 def run(n_datasets):
@@ -63,6 +64,20 @@ def test_markdown():
     assert report.markdown(records, SETTINGS, "the command") == text
     for absent in ("published", "--fast", "interrupted", "oracle", "t-test"):
         assert absent not in text
+
+
+def test_order_is_that_of_the_settings():
+    own = Settings("grid", ["kdd"], ["LOF", "KNN"], ["unsupervised", "one-class"], [0, 1])
+    figures = {"KNN": [0.5, 0.6], "LOF": [0.5, 0.7], "ECOD": [0.5, 0.7]}
+    datasets = {"10_b": figures, "2_a": figures, "kdd": figures}
+    records = [*table(datasets), *table(datasets, protocol="unsupervised")]
+    text = report.markdown(records, own, "the command")
+    assert text.index("## unsupervised") < text.index("## one-class")
+    details = section(text, "AUROC, one-class")
+    assert re.search(r"\| dataset +\| +LOF \| +KNN \| +ECOD \|", details)
+    assert [row[0] for row in rows(details)] == ["kdd", "2_a", "10_b"]
+    shuffled = [records[i] for i in np.random.default_rng(0).permutation(len(records))]
+    assert report.markdown(shuffled, own, "the command") == text
 
 
 def test_published():

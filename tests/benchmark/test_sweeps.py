@@ -28,6 +28,7 @@ def test_only_what_differs_in_one_number_is_a_sweep():
     labels += ["DHAG:space=input:n_augmented=0", "DHAG:n_augmented=9:space=input", "AnoRand:use_labels=true"]
     (sweep,) = sweeps.find(table({"a": {label: [0.5] for label in labels}}), "auroc")
     assert sweep.title == "DHAG:space=input, n_augmented"
+    assert sweep.panels["one-class, a"].datasets is None
     assert sweep.file == "sweep-DHAG-space-input-n_augmented.png"
 
 
