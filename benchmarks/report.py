@@ -24,7 +24,7 @@ def write(records, out, settings, command, runs=None):
     command : str
         What made the records.
     runs : int or None, default=None
-        How many records there are to be, if that is known: fewer are called an interrupted run.
+        How many records there are to be, if that is known: fewer are said to be not complete.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def markdown(records, settings, command, pictures=(), runs=None):
     parts = [
         f"# {settings.title or settings.name}",
         *_small(settings),
-        *_interrupted(records, runs),
+        *_incomplete(records, runs),
         *_head(records, settings.metric, command),
         *_protocols(records, settings.metric),
         *_published(records, settings),
@@ -155,10 +155,10 @@ def _small(settings):
     ]
 
 
-def _interrupted(records, runs):
+def _incomplete(records, runs):
     if runs is None or len(records) >= runs:
         return []
-    return [f"**The run was interrupted: {len(records)} of {runs} records are there.**"]
+    return [f"**Not complete: {len(records)} of {runs} records are there.**"]
 
 
 def _plain(value):

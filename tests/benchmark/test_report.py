@@ -15,7 +15,6 @@ from benchmarks.results import RecordsFile
 from benchmarks.settings import Settings
 from tests.benchmark.records import record, table
 
-
 SKILL = {"PLAD": 0.9, "KNN": 0.8, "DHAG:n_augmented=0": 0.7, "DHAG:n_augmented=30": 0.6}
 SETTINGS = Settings("grid", [], list(SKILL), [], [], title="A title")
 
@@ -62,7 +61,7 @@ def test_markdown():
     assert details[0][1].startswith("**0.9")
     assert details[2][1:] == ["", "failed", "", "", ""]
     assert report.markdown(records, SETTINGS, "the command") == text
-    for absent in ("published", "--fast", "interrupted", "oracle", "t-test"):
+    for absent in ("published", "--fast", "Not complete", "oracle", "t-test"):
         assert absent not in text
 
 
@@ -113,11 +112,11 @@ def test_small_version_says_so():
     assert rows(text)[:2] == [["datasets", "mnist", "mnist-0"], ["epoch_num", "none", "2"]]
 
 
-def test_interrupted_run_says_so():
+def test_run_that_is_not_complete_says_so():
     text = report.markdown(run(2)[:-1], SETTINGS, "the command", runs=24)
-    assert "interrupted: 23 of 24 records" in text.split("Made by")[0]
+    assert "Not complete: 23 of 24 records" in text.split("Made by")[0]
     assert "one-class, 1 of 2 data sets" in text
-    assert "interrupted" not in report.markdown(run(2), SETTINGS, "the command", runs=24)
+    assert "Not complete" not in report.markdown(run(2), SETTINGS, "the command", runs=24)
 
 
 def test_oracle_epoch_is_explained():
@@ -206,7 +205,7 @@ def test_command_line(tmp_path, capsys):
     assert main(["report", str(tmp_path)]) == 0
     assert "skipped: one-class, ICL, all: not installed" in capsys.readouterr().out
     text = (tmp_path / "report.md").read_text()
-    assert "interrupted: 2 of 3 records" in text
+    assert "Not complete: 2 of 3 records" in text
     assert rows(section(text, "one-class, 1 of 1 data sets"))[0][:2] == ["KNN", "0.700 ± 0.000"]
 
 
