@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
@@ -45,19 +46,32 @@ def _run(options, command):
     changes = {name: getattr(options, name) for name in ("datasets", "detectors", "protocols", "seeds")}
     chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
     out = options.out or Path("results") / chosen.name
-    records = runner.run(chosen, RecordsFile(out / "records.jsonl"), options.data, options.jobs)
-    made_by = {"command": command, "settings": options.settings, "fast": options.fast}
+    runs = len(runner.grid(chosen, options.data))  # wrong arguments end here, before anything is written
+    made_by = {"command": command, "settings": options.settings, "fast": options.fast, "runs": runs}
+    out.mkdir(parents=True, exist_ok=True)
+    # before the run, so that an interrupted one can be reported
     (out / "experiment.json").write_text(json.dumps(made_by, indent=1) + "\n")
-    return _print(records, out, chosen, command)
+    records = runner.run(chosen, RecordsFile(out / "records.jsonl"), options.data, options.jobs)
+    return _print(records, out, chosen, command, runs)
 
 
 def _report(options, command):
-    records = RecordsFile(options.folder / "records.jsonl").read()
+    records = _latest(RecordsFile(options.folder / "records.jsonl").read())
     if not records:
         raise ValueError(f"no records in {options.folder / 'records.jsonl'}")
-    made_by = json.loads((options.folder / "experiment.json").read_text())
+    path = options.folder / "experiment.json"
+    if not path.is_file():
+        raise ValueError(f"no {path}, which says what the records are of")
+    made_by = json.loads(path.read_text())
     chosen = settings.load(made_by["settings"])
-    return _print(records, options.folder, chosen.shrink() if made_by["fast"] else chosen, made_by["command"])
+    chosen = chosen.shrink() if made_by["fast"] else chosen
+    return _print(records, options.folder, chosen, made_by["command"], made_by.get("runs"))
+
+
+def _latest(records):
+    """Keep the last record of each run, where a folder holds several of other parameters."""
+    run = itemgetter("dataset", "protocol", "detector", "seed")
+    return list({run(record): record for record in records}.values())
 
 
 def _list(options, command):
@@ -87,11 +101,13 @@ def _download(options, command):
     return int(failed)
 
 
-def _print(records, out, settings, command):
+def _print(records, out, settings, command, runs):
     """Write the report, print the summary; return the exit status."""
-    written = report.write(records, out, settings, command)
-    for protocol, table in tables.summary(records).items():
+    written = report.write(records, out, settings, command, runs)
+    for protocol, table in tables.summary(records, settings.metric).items():
         print(f"\n{protocol}\n{table.to_markdown(floatfmt='.2f')}")
+    for skip in tables.reasons(records, "skipped").itertuples(index=False):
+        print(f"skipped: {', '.join(skip[:3])}: {skip.reason}")
     failed = [record for record in records if record["status"] == "failed"]
     for record in failed:
         print(f"failed: {record['dataset']}, {record['protocol']}, {record['detector']}: {record['reason']}")

@@ -65,5 +65,6 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("folder", sorted(FOLDER.iterdir()), ids=lambda folder: folder.name)
 def test_reports_are_those_of_the_records(folder):
     made_by = json.loads((folder / "experiment.json").read_text())
-    text = report.markdown(records_of(folder.name), settings.load(made_by["settings"]), made_by["command"])
+    own, pictures, runs = settings.load(made_by["settings"]), report.pictures(folder), made_by.get("runs")
+    text = report.markdown(records_of(folder.name), own, made_by["command"], pictures, runs)
     assert (folder / "report.md").read_text() == text

@@ -47,6 +47,10 @@ class Settings:
         and ``epoch_num``.
     pictures : list of dict
         What to draw beside the tables.
+    t_test : str
+        The entry of ``detectors`` that the report compares with each other one by Student's t-test; empty for none.
+    shrunk : dict
+        Filled by :meth:`shrink`: what it replaced, as (full, small) by entry.
     published : pandas.DataFrame or None
         Columns ``dataset`` (or group, for the mean over it), ``protocol``, ``detector``, ``mean``, and ``std`` where it
         is known; in the units of the metric.
@@ -66,6 +70,8 @@ class Settings:
     differs: str = ""
     fast: dict = field(default_factory=dict)
     pictures: list = field(default_factory=list)
+    t_test: str = ""
+    shrunk: dict = field(default_factory=dict)
     published: pd.DataFrame | None = None
 
     def shrink(self):
@@ -76,7 +82,8 @@ class Settings:
         Settings
             Named differently, so that its results go elsewhere.
         """
-        return replace(self, name=f"{self.name}-fast", fast={}, **self.fast)
+        shrunk = {entry: (getattr(self, entry, None), small) for entry, small in self.fast.items()}
+        return replace(self, name=f"{self.name}-fast", fast={}, shrunk=shrunk, **self.fast)
 
 
 def names():
@@ -120,6 +127,8 @@ def load(name):
         settings.shrink()
     except TypeError as error:
         raise ValueError(f"{path}: {error}") from error
+    if settings.t_test not in ("", *settings.detectors):
+        raise ValueError(f"{path}: t_test must be one of detectors, {settings.detectors}, got {settings.t_test!r}")
     return settings
 
 
