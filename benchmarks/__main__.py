@@ -39,7 +39,7 @@ def _run(options, command):
     chosen = settings.load(options.settings)
     if options.fast:
         chosen = chosen.shrink()
-    changes = {name: getattr(options, name) for name in ("datasets", "detectors", "protocols", "seeds")}
+    changes = {name: getattr(options, name) for name in ("datasets", "detectors", "protocols", "seeds", "oracle_epoch")}
     chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
     out = options.out or Path("results") / chosen.name
     records = runner.run(chosen, RecordsFile(out / "records.jsonl"), options.data, options.jobs)
@@ -90,6 +90,12 @@ def _parser():
     run.add_argument("--protocols", type=_names, help="comma-separated names")
     run.add_argument("--seeds", type=_seeds, help="comma-separated integers")
     run.add_argument("--fast", action="store_true", help="the small version of the experiment, for processors")
+    run.add_argument(
+        "--oracle-epoch",
+        action="store_true",
+        default=None,
+        help="find the best epoch by the test labels too",
+    )
     run.add_argument("--out", type=Path, help="where to write (default: results/<settings name>)")
     run.add_argument("--jobs", type=int, default=cpu_count(), help="cells at a time (default: one per core)")
     run.set_defaults(action=_run)
