@@ -9,7 +9,7 @@ from pathlib import Path
 
 from joblib import cpu_count
 
-from benchmarks import datasets, detectors, protocols, report, runner, settings, tables
+from benchmarks import datasets, detectors, pictures, protocols, report, runner, settings, tables
 from benchmarks.results import RecordsFile
 
 
@@ -41,10 +41,12 @@ def _run(options, command):
         chosen = chosen.shrink()
     changes = {name: getattr(options, name) for name in ("datasets", "detectors", "protocols", "seeds", "oracle_epoch")}
     chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
+    pictures.check(chosen, options.data)
     out = options.out or Path("results") / chosen.name
     records = runner.run(chosen, RecordsFile(out / "records.jsonl"), options.data, options.jobs)
     made_by = {"command": command, "settings": options.settings, "fast": options.fast}
     (out / "experiment.json").write_text(json.dumps(made_by, indent=1) + "\n")
+    pictures.draw(chosen, out, options.data)
     return _print(records, out, chosen, command)
 
 

@@ -23,12 +23,15 @@ class Split:
         1 = anomaly, 0 = normal.
     y_train : ndarray of shape (n,), int, or None, default=None
         1 = known anomaly, 0 = normal. None where the protocol hands out no labels.
+    classes_test : ndarray of shape (n,), int, or None, default=None
+        Classes of the test rows, where the data set has classes.
     """
 
     X_train: np.ndarray
     X_test: np.ndarray
     y_test: np.ndarray
     y_train: np.ndarray | None = None
+    classes_test: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -183,4 +186,5 @@ def split(dataset, protocol, seed, max_rows=None):
         dtype = np.result_type(X_train, np.float32)
         largest = np.abs(X_train).max().astype(dtype)
         X_train, X_test = X_train.astype(dtype) / largest, X_test.astype(dtype) / largest
-    return Split(X_train, X_test, dataset.y[test], dataset.y[train] if rule.labels else None)
+    y_train = dataset.y[train] if rule.labels else None
+    return Split(X_train, X_test, dataset.y[test], y_train, None if dataset.classes is None else dataset.classes[test])
