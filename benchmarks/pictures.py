@@ -21,7 +21,7 @@ from pyod_synth import DHAG
 
 _SHOWN = 500  # rows of each group that are embedded: more would cover each other
 _IMAGES = 8  # before and after perturbing
-_BINS = 60
+_BINS = 40
 _TAIL = 0.005  # share of the scores on either side that the outermost bins take in
 _NEEDED = {"kind", "dataset", "protocol", "detectors"}
 _KNOWN = _NEEDED | {"seed", "apart"}
@@ -128,7 +128,7 @@ def scores(entry, cells, parts):
             if name != "normal":
                 both = normal | rows
                 lines.append(f"{name}: AUROC {roc_auc_score(rows[both], values[both]):.3f}")
-        axis.set(xlabel="score", ylabel="% of the group")
+        axis.set(xlabel="score (tails in the outermost bins)", ylabel="% of the group")
         axis.set_title("\n".join([_name(cell["detector"]), *lines]), fontsize=10)
     _legend(figure, axes)
     return figure

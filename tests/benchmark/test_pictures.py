@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,11 @@ from pyod_synth import DHAG, PLAD
 
 DIGITS = {"dataset": "digits-3-image", "protocol": "one-class"}
 SMALL = {"PLAD": {"epoch_num": 1, "hidden_size": 8}, "DHAG": {"epoch_num": 1, "latent_size": 4, "n_filters": 2}}
+
+
+@pytest.fixture
+def quick_tsne(monkeypatch):
+    monkeypatch.setattr(pictures, "TSNE", partial(pictures.TSNE, max_iter=250))
 
 
 def settings(*entries, **changes):
@@ -55,7 +61,7 @@ def test_scores_of_each_group(images_folder):
     assert set(np.unique(heights)) <= {0, 50, 100}
 
 
-def test_representations_of_plad_and_of_a_detector_that_perturbs_nothing(monkeypatch):
+def test_representations_of_plad_and_of_a_detector_that_perturbs_nothing(quick_tsne, monkeypatch):
     monkeypatch.setattr(pictures, "_SHOWN", 20)
     entry = DIGITS | {"kind": "representations", "detectors": ["PLAD:classifier=free", "NCAE:epoch_num=1"]}
     figure, (plad, ncae), parts = panels(entry)
@@ -69,7 +75,7 @@ def test_representations_of_plad_and_of_a_detector_that_perturbs_nothing(monkeyp
 
 
 @pytest.mark.parametrize("space", ["latent", "input"])
-def test_representations_of_each_perturbator(space):
+def test_representations_of_each_perturbator(quick_tsne, space):
     label = f"DHAG:space={space}:n_perturbators=3:n_augmented=128"
     _, (panel,), parts = panels(DIGITS | {"kind": "representations", "detectors": [label]})
     assert (len(parts.X_train), len(parts.X_test)) == (91, 92 + 20)
