@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 from joblib import cpu_count
 
-from benchmarks import datasets, detectors, download, protocols, report, runner, settings, tables
+from benchmarks import datasets, detectors, download, pictures, protocols, report, runner, settings, tables
 from benchmarks.datasets import listing
 from benchmarks.results import RecordsFile
 
@@ -43,8 +43,9 @@ def _run(options, command):
     chosen = settings.load(options.settings)
     if options.fast:
         chosen = chosen.shrink()
-    changes = {name: getattr(options, name) for name in ("datasets", "detectors", "protocols", "seeds")}
+    changes = {name: getattr(options, name) for name in ("datasets", "detectors", "protocols", "seeds", "oracle_epoch")}
     chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
+    pictures.check(chosen, options.data)
     out = options.out or Path("results") / chosen.name
     runs = len(runner.grid(chosen, options.data))  # wrong arguments end here, before anything is written
     made_by = {"command": command, "settings": options.settings, "fast": options.fast, "runs": runs}
@@ -52,6 +53,7 @@ def _run(options, command):
     # before the run, so that an interrupted one can be reported
     (out / "experiment.json").write_text(json.dumps(made_by, indent=1) + "\n")
     records = runner.run(chosen, RecordsFile(out / "records.jsonl"), options.data, options.jobs)
+    pictures.draw(chosen, out, options.data)
     return _print(records, out, chosen, command, runs)
 
 
@@ -126,6 +128,12 @@ def _parser():
     run.add_argument("--protocols", type=_names, help="comma-separated names")
     run.add_argument("--seeds", type=_seeds, help="comma-separated integers")
     run.add_argument("--fast", action="store_true", help="the small version of the experiment, for processors")
+    run.add_argument(
+        "--oracle-epoch",
+        action="store_true",
+        default=None,
+        help="find the best epoch by the test labels too",
+    )
     run.add_argument("--out", type=Path, help="where to write (default: results/<settings name>)")
     run.add_argument("--jobs", type=int, default=cpu_count(), help="cells at a time (default: one per core)")
     run.set_defaults(action=_run)

@@ -27,12 +27,15 @@ class Split:
         1 = anomaly, 0 = normal.
     y_train : ndarray of shape (n,), int, or None, default=None
         1 = known anomaly, 0 = normal, as the protocol tells it. None where it hands out no labels.
+    classes_test : ndarray of shape (n,), int, or None, default=None
+        Classes of the test rows, where the data set has classes.
     """
 
     X_train: np.ndarray
     X_test: np.ndarray
     y_test: np.ndarray
     y_train: np.ndarray | None = None
+    classes_test: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -416,4 +419,5 @@ def split(dataset, protocol, seed, max_rows=None):
         largest = np.abs(X_train).max().astype(dtype)
         X_train, X_test = X_train.astype(dtype) / largest, X_test.astype(dtype) / largest
     told = None if rule.labels is None else rule.labels(dataset.y[train], seed)
-    return Split(X_train, X_test, dataset.y[test], told)
+    classes_test = None if dataset.classes is None else dataset.classes[test]
+    return Split(X_train, X_test, dataset.y[test], told, classes_test)

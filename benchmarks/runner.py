@@ -38,7 +38,7 @@ def run(settings, records_file, folder=None, jobs=1):
     """
     cells = grid(settings, folder)
     known = {key(record): record for record in records_file.read()}
-    pending = [cell for cell in cells if known.get(key(cell), {}).get("status") != "ok"]
+    pending = [cell for cell in cells if not _is_done(cell, known.get(key(cell), {}))]
     with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
         finished = Parallel(return_as="generator_unordered")(delayed(run_cell)(cell, folder) for cell in pending)
         progress = tqdm(finished, total=len(pending), unit="cell", smoothing=0.05)
@@ -49,6 +49,10 @@ def run(settings, records_file, folder=None, jobs=1):
             failed += record["status"] == "failed"
             progress.set_postfix_str(f"failed {failed}, last {record['dataset']} {record['detector']}", refresh=False)
     return [known[key(cell)] for cell in cells]
+
+
+def _is_done(cell, record):
+    return record.get("status") == "ok" and ("oracle_metric" not in cell or "oracle_epoch" in record)
 
 
 def grid(settings, folder=None):
@@ -62,7 +66,8 @@ def grid(settings, folder=None):
     Returns
     -------
     list of dict
-        With the entries of ``benchmarks.results.KEY``.
+        With the entries of ``benchmarks.results.KEY``; with ``oracle_epoch``, those of the package's detectors also
+        with ``oracle_metric``.
 
     Raises
     ------
@@ -85,6 +90,10 @@ def grid(settings, folder=None):
         }
         for dataset, protocol, seed, detector in product(*axes)
     ]
+    if settings.oracle_epoch:
+        for cell in cells:
+            if detectors.parse(cell["detector"])[0] in detectors.OURS:
+                cell["oracle_metric"] = settings.metric
     for name, parameters in {(cell["detector"], json.dumps(cell["settings"])) for cell in cells}:
         detectors.check(detectors.parse(name)[0], json.loads(parameters))
     return cells

@@ -5,7 +5,6 @@ This is the only file that knows PyOD. A subclass states its parameters and buil
 
 import math
 from abc import abstractmethod
-from contextlib import contextmanager
 from copy import deepcopy
 from numbers import Integral, Real
 
@@ -19,7 +18,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pyod_synth.preprocessing import Standardizer
-from pyod_synth.training import score, train
+from pyod_synth.training import by_blocks, calibrate, epochs, score, train
 
 # Optimiser steps of a default fit: small tables get many epochs and large ones few.
 _DEFAULT_STEPS = 300
@@ -145,29 +144,51 @@ class DeepDetector(BaseDetector):
         FloatingPointError
             If training diverges.
         """
-        self._validate_params()
-        X = self._validate_rows(X, fitting=True)
-        y = self._validate_labels(y, X) if self.use_labels else None
-        standardizer = Standardizer(self.preprocessing).fit(X)
-        device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        x = torch.from_numpy(standardizer.transform(X)).to(device)
-        with seeded(self.random_state):
+        x, y, standardizer, device = self._training_rows(X, y)
+        with Seeded(self.random_state):
             core = self.build_core(tuple(x.shape[1:])).to(device)
-            history = train(
-                core,
-                x,
-                None if y is None else torch.from_numpy(y).to(device),
-                epoch_num=self.epoch_num or math.ceil(_DEFAULT_STEPS / math.ceil(len(x) / self.batch_size)),
-                batch_size=self.batch_size,
-                lr=self.lr,
-                weight_decay=self.weight_decay,
-                verbose=bool(self.verbose),
-            )
-        self.core_, self.standardizer_, self.device_, self.history_ = core, standardizer, device, history
-        self.decision_scores_ = self._score(x)
-        self._set_n_classes(None)  # PyOD derives the number of classes from y, where y of one class breaks it
-        self._process_decision_scores()
-        return self
+            history = train(core, x, y, **self._training_options(len(x)))
+        return self._set_fitted(core, standardizer, device, history, x)
+
+    def staged_fit(self, X, y=None):
+        """Learn what is normal, and stop after each epoch of the training that :meth:`fit` does.
+
+        At each stop the detector is fitted, as far as it got: it scores, predicts and copies. The last one leaves it
+        exactly as :meth:`fit` does; leaving the loop earlier leaves it as it then is. Each stop costs the calibration
+        and the scoring of the training rows that ``fit`` does once.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or (n, C, H, W)
+            As in :meth:`fit`.
+        y : array-like of shape (n,) or None, default=None
+            As in :meth:`fit`.
+
+        Yields
+        ------
+        self : DeepDetector
+            The detector itself, each time; ``history_`` holds the losses so far.
+
+        Raises
+        ------
+        ValueError, FloatingPointError
+            As :meth:`fit`, when the first stage is asked for, or the one that diverges.
+        """
+        x, y, standardizer, device = self._training_rows(X, y)
+        seeded, history = Seeded(self.random_state), []
+        with seeded:
+            core = self.build_core(tuple(x.shape[1:])).to(device)
+        losses = epochs(core, x, y, **self._training_options(len(x)))
+        while True:
+            with seeded:
+                loss = next(losses, None)
+            if loss is None:
+                return
+            history.append(loss)
+            stage = deepcopy(core)
+            with deepcopy(seeded):  # training does not see the random numbers of this calibration
+                calibrate(stage, x, y)
+            yield self._set_fitted(stage, standardizer, device, history.copy(), x)
 
     def decision_function(self, X):
         """Score rows.
@@ -190,6 +211,29 @@ class DeepDetector(BaseDetector):
             If ``X`` holds NaN or infinity, or has another shape than the training rows.
         """
         return self._score(self._to_tensor(X))
+
+    def embed(self, X):
+        """Represent rows as the networks see them: before the last layer, or between encoder and decoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or (n, C, H, W)
+            Rows shaped as in ``fit``; images may come flattened.
+
+        Returns
+        -------
+        ndarray of shape (n, k), float64
+            Each row's does not depend on the rows around it.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            As :meth:`decision_function`.
+        """
+        x = self._to_tensor(X)
+        return by_blocks(self.core_.embed, x).double().cpu().numpy()
 
     def predict_proba(self, X, method="linear", return_confidence=False):
         """Probability of being normal and of being an anomaly; see :meth:`pyod.models.base.BaseDetector.predict_proba`.
@@ -263,6 +307,33 @@ class DeepDetector(BaseDetector):
         self._sigma = max(self._sigma, _LEAST_SIGMA)
         return self
 
+    def _training_rows(self, X, y):
+        """Validate parameters and training rows: rows and labels as tensors, the standardiser and the device."""
+        self._validate_params()
+        X = self._validate_rows(X, fitting=True)
+        y = torch.from_numpy(self._validate_labels(y, X)) if self.use_labels else None
+        standardizer = Standardizer(self.preprocessing).fit(X)
+        device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        x = torch.from_numpy(standardizer.transform(X)).to(device)
+        return x, None if y is None else y.to(device), standardizer, device
+
+    def _training_options(self, n):
+        """Tell :func:`pyod_synth.training.epochs` how to train on n rows."""
+        return {
+            "epoch_num": self.epoch_num or math.ceil(_DEFAULT_STEPS / math.ceil(n / self.batch_size)),
+            "batch_size": self.batch_size,
+            "lr": self.lr,
+            "weight_decay": self.weight_decay,
+            "verbose": bool(self.verbose),
+        }
+
+    def _set_fitted(self, core, standardizer, device, history, x):
+        """Keep what was learned, score the training rows and find the threshold."""
+        self.core_, self.standardizer_, self.device_, self.history_ = core, standardizer, device, history
+        self.decision_scores_ = self._score(x)
+        self._set_n_classes(None)  # PyOD derives the number of classes from y, where y of one class breaks it
+        return self._process_decision_scores()
+
     def _to_tensor(self, X):
         """Validate and standardise rows for a fitted core: float32 of shape (n, *input_shape_), on its device."""
         check_is_fitted(self)
@@ -326,13 +397,41 @@ class DeepDetector(BaseDetector):
         return shape
 
 
-@contextmanager
-def seeded(random_state):
-    """Seed torch within the block and leave every global generator as it was."""
-    if random_state is None:
-        seed = np.random.SeedSequence().entropy % 2**32
-    else:
-        seed = check_random_state(random_state).randint(2**31 - 1)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+class Seeded:
+    """Seed torch within a block and leave every global generator as it was.
+
+    A block after the first goes on where the one before ended.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        None draws a fresh seed.
+    """
+
+    def __init__(self, random_state):
+        if random_state is None:
+            seed = np.random.SeedSequence().entropy % 2**32
+        else:
+            seed = check_random_state(random_state).randint(2**31 - 1)
+        outside = _generators()
         torch.manual_seed(seed)
-        yield
+        self._inside = _generators()
+        _set_generators(outside)
+
+    def __enter__(self):
+        self._outside = _generators()
+        _set_generators(self._inside)
+
+    def __exit__(self, *error):
+        self._inside = _generators()
+        _set_generators(self._outside)
+
+
+def _generators():
+    """States of torch's generators: the processor's, and each GPU's."""
+    return torch.get_rng_state(), torch.cuda.get_rng_state_all()
+
+
+def _set_generators(states):
+    torch.set_rng_state(states[0])
+    torch.cuda.set_rng_state_all(states[1])

@@ -32,8 +32,8 @@ class Player(NamedTuple):
 class Core(nn.Module, ABC):
     """Networks, loss and score of one method.
 
-    A subclass gives :meth:`training_loss` and :meth:`anomaly_score`. State that scoring needs beside the weights
-    (running minima, quantiles, a centre) is registered as a buffer, so that it travels with the weights.
+    A subclass gives :meth:`training_loss`, :meth:`anomaly_score` and :meth:`embed`. State that scoring needs beside the
+    weights (running minima, quantiles, a centre) is registered as a buffer, so that it travels with the weights.
 
     Subclasses must give every row a score that depends on that row alone, and must work for a batch of one.
     """
@@ -67,6 +67,20 @@ class Core(nn.Module, ABC):
         -------
         Tensor of shape (batch,), float32
             Higher is more anomalous.
+        """
+
+    @abstractmethod
+    def embed(self, x: Tensor) -> Tensor:
+        """Represent rows as the networks see them; called in evaluation mode and without gradients.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, *input_shape), float32
+            Standardised rows.
+
+        Returns
+        -------
+        Tensor of shape (batch, k), float32
         """
 
     def prepare(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:

@@ -112,6 +112,10 @@ class Denoiser(nn.Module):
         """Encode rows (batch, *input_shape), without noise, at each finite scale: (scales, batch, latent_size)."""
         return torch.stack([self.encode(x, s.expand(len(x))) for s in self.scales])
 
+    def embed(self, x: Tensor) -> Tensor:
+        """Encode rows (batch, *input_shape), without noise, at the smallest scale: (batch, latent_size)."""
+        return self.encode(x, self.scales[0].expand(len(x)))
+
     def residuals(self, x: Tensor, latents: Tensor | None = None) -> Tensor:
         """Subtract from rows what is restored of them, at each scale.
 

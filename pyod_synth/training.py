@@ -5,6 +5,7 @@ than the networks of this package do.
 """
 
 import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -18,7 +19,25 @@ _BLOCK_ELEMENTS = 2**15
 _LEAST_THREADED = 512  # elements of an image from which threads pay
 
 
-def train(
+def train(core: Core, x: Tensor, y: Tensor | None, **options) -> list[float]:
+    """Fit a core: all epochs, and then what scoring needs beside the weights.
+
+    Parameters
+    ----------
+    core, x, y, **options
+        As in :func:`epochs`.
+
+    Returns
+    -------
+    list of float
+        What the epochs give.
+    """
+    history = list(epochs(core, x, y, **options))
+    calibrate(core, x, y)
+    return history
+
+
+def epochs(
     core: Core,
     x: Tensor,
     y: Tensor | None,
@@ -28,11 +47,11 @@ def train(
     lr: float,
     weight_decay: float,
     verbose: bool = False,
-) -> list[float]:
-    """Fit a core by AdamW with a cosine-decayed learning rate.
+) -> Iterator[float]:
+    """Train a core by AdamW with a cosine-decayed learning rate, an epoch for each item asked for.
 
     Batches are drawn from what ``core.prepare`` makes of the rows. Every batch gives each of ``core.players()`` one
-    step, in order. The core ends calibrated on the rows not known to be anomalies, and in evaluation mode.
+    step, in order. The core stays in training mode, and is not calibrated.
 
     Parameters
     ----------
@@ -54,10 +73,10 @@ def train(
     verbose : bool, default=False
         Whether to show a progress bar on standard error.
 
-    Returns
-    -------
-    list of float
-        Mean loss of each epoch, summed over the players.
+    Yields
+    ------
+    float
+        Mean loss of the epoch, summed over the players.
 
     Raises
     ------
@@ -73,10 +92,9 @@ def train(
     ]
     schedulers = [torch.optim.lr_scheduler.CosineAnnealingLR(o, epoch_num * batch_num) for o in optimizers]
     core.train()
-    history = []
-    with _threads_for(x):
-        for epoch in tqdm(range(epoch_num), desc=type(core).__name__, unit="epoch", disable=not verbose):
-            total = torch.zeros((), device=x.device)
+    for epoch in tqdm(range(epoch_num), desc=type(core).__name__, unit="epoch", disable=not verbose):
+        total = torch.zeros((), device=x.device)
+        with _threads_for(x):
             for rows in torch.randperm(len(training_x), device=x.device).tensor_split(batch_num):
                 for player, optimizer, scheduler in zip(players, optimizers, schedulers, strict=True):
                     loss = player.loss(training_x[rows], None if training_y is None else training_y[rows])
@@ -85,25 +103,32 @@ def train(
                     optimizer.step()
                     scheduler.step()
                     total += loss.detach()
-            history.append(total.item() / batch_num)
-            if not math.isfinite(history[-1]):
-                raise FloatingPointError(
-                    f"the loss of {type(core).__name__} is {history[-1]} in epoch {epoch + 1}; a smaller lr may help"
-                )
-        core.eval()
+        loss = total.item() / batch_num
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss of {type(core).__name__} is {loss} in epoch {epoch + 1}; a smaller lr may help"
+            )
+        yield loss
+
+
+def calibrate(core: Core, x: Tensor, y: Tensor | None) -> None:
+    """Make a trained core ready to score: calibrated on the rows not known to be anomalies, in evaluation mode.
+
+    Parameters
+    ----------
+    core : Core
+        Changed in place.
+    x, y
+        As in :func:`epochs`.
+    """
+    core.eval()
+    with _threads_for(x):
         # known anomalies are not what is usual; without any other row they have to do
         core.calibrate(x if y is None or y.all() else x[y == 0])
-    return history
 
 
-@torch.no_grad()
 def score(core: Core, x: Tensor) -> Tensor:
-    """Score rows block by block.
-
-    Every block has the same number of rows, the last one filled up with zeros: matrix products round differently for
-    different batch shapes, so this is what gives a row the same score, to the bit, in whatever company it comes. That
-    number is a power of two: processors compute what does not fill their vectors by other instructions, which round
-    differently too.
+    """Score rows.
 
     Parameters
     ----------
@@ -117,13 +142,36 @@ def score(core: Core, x: Tensor) -> Tensor:
     Tensor of shape (n,), float32
         Higher is more anomalous.
     """
+    return by_blocks(core.anomaly_score, x)
+
+
+@torch.no_grad()
+def by_blocks(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Apply to rows, block by block, what gives each row a result of its own.
+
+    Every block has the same number of rows, the last one filled up with zeros: matrix products round differently for
+    different batch shapes, so this is what gives a row the same result, to the bit, in whatever company it comes. That
+    number is a power of two: processors compute what does not fill their vectors by other instructions, which round
+    differently too.
+
+    Parameters
+    ----------
+    function : callable
+        From (batch, *input_shape) to (batch, ...).
+    x : Tensor of shape (n, *input_shape), float32
+        Standardised rows, on the core's device.
+
+    Returns
+    -------
+    Tensor of shape (n, ...), float32
+    """
     block = 2 ** (max(2, _BLOCK_ELEMENTS // x[0].numel()).bit_length() - 1)
-    scores = []
+    results = []
     with _threads_for(x):
         for rows in x.split(block):
             padded = torch.cat([rows, rows.new_zeros(block - len(rows), *rows.shape[1:])])
-            scores.append(core.anomaly_score(padded)[: len(rows)])
-    return torch.cat(scores)
+            results.append(function(padded)[: len(rows)])
+    return torch.cat(results)
 
 
 @contextmanager

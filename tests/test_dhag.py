@@ -8,6 +8,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from pyod_synth import DHAG
+from pyod_synth.base import Seeded
 from pyod_synth.models.dhag import FreeCore, GroupedLinear, Perturbators, RestoringCore, dhag_loss, pseudo_labels
 from tests.detectors import small
 from tests.reference import array, oddness, run_mlp, sigmoid, silu, softplus
@@ -318,6 +319,49 @@ def test_every_form_trains(request, discriminator, space, kind):
     assert np.mean(clf.history_[-5:]) < np.mean(clf.history_[:5])
     assert np.isfinite(clf.decision_scores_).all()
     np.testing.assert_array_equal(clf.decision_function(X[5:6]), clf.decision_scores_[5:6])
+
+
+@pytest.mark.parametrize("kind", ["table", "images"])
+def test_perturbed_latent_vectors(request, kind):
+    X = request.getfixturevalue(kind)
+    clf = small(DHAG, discriminator="free", n_perturbators=4, n_augmented=100).fit(X)
+    perturbed, labels = clf.perturb(X, return_labels=True)
+    assert perturbed.shape == (len(X), 4, 2)
+    assert labels.shape == (len(X), 4)
+    perturbation = perturbed - clf.embed(X)[:, None]
+    norm = np.linalg.norm(perturbation, axis=2)
+    for single, label in zip(norm.T, labels.T, strict=True):
+        count = round(100 / 512 * len(X))
+        np.testing.assert_array_equal(np.flatnonzero(label == 0), np.sort(np.argsort(single)[:count]))
+    np.testing.assert_array_equal(clf.perturb(X), perturbed)
+    # what the discriminator learned to tell apart from unperturbed vectors
+    np.testing.assert_allclose(
+        run_mlp(clf.core_.discriminator, clf.embed(X))[:, 0], clf.decision_function(X), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("kind", ["table", "images"])
+def test_perturbed_rows_are_in_their_units(request, kind):
+    X = request.getfixturevalue(kind)
+    clf = small(DHAG, space="input", n_perturbators=4, n_augmented=0).fit(X)
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    perturbed, labels = clf.perturb(X, return_labels=True)
+    assert torch.rand(1) == expected
+    assert perturbed.shape == (len(X), 4, *X.shape[1:])
+    assert labels.all()
+    flat = clf.perturb(X.reshape(len(X), -1))
+    np.testing.assert_array_equal(flat, perturbed.reshape(len(X), 4, -1))
+    spread = X.std(axis=(0, *range(2, X.ndim)), keepdims=True)
+    shift = np.abs(perturbed - X[:, None]) / spread
+    assert 1e-4 < shift.mean() < 2
+    # the core encodes the same rows
+    with torch.no_grad(), Seeded(clf.random_state):
+        x = torch.tensor(clf.standardizer_.transform(X))
+        latent = array(clf.core_.perturb(x, clf.core_.perturbators(x)))
+    again = clf.embed(perturbed.reshape(-1, *X.shape[1:])).reshape(latent.shape)
+    np.testing.assert_allclose(again, latent, atol=1e-4)
 
 
 def test_perturbators_move_at_their_own_rate(table):

@@ -254,6 +254,22 @@ def test_perturb_takes_flattened_images_and_leaves_generators_alone(images):
     np.testing.assert_array_equal(flat, clf.perturb(images).reshape(60, -1))
 
 
+@pytest.mark.parametrize("kind", ["table", "images"])
+def test_free_classifier_is_linear_in_the_representation(request, kind):
+    X = request.getfixturevalue(kind)
+    clf = small(PLAD, classifier="free").fit(X)
+    head = clf.core_.classifier[-1]
+    logit = clf.embed(X) @ array(head.weight)[0] + head.bias.item()
+    np.testing.assert_allclose(logit, clf.decision_function(X), atol=1e-5)
+
+
+def test_representation_keeps_the_distances_of_the_memory(table):
+    clf = small(PLAD, epoch_num=20).fit(table)
+    rows, weight = clf.standardizer_.transform(table), np.exp(array(clf.core_.log_weight))
+    assert np.ptp(weight) > 0
+    np.testing.assert_allclose(clf.embed(table), rows * weight, rtol=1e-5)
+
+
 def test_a_heavier_lam_perturbs_less(table):
     light, heavy = (
         small(PLAD, classifier="free", perturbator="deterministic", lam=lam, epoch_num=100, lr=1e-2).fit(table)

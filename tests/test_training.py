@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from pyod_synth.core import Core, Player
-from pyod_synth.training import score, train
+from pyod_synth.training import by_blocks, calibrate, epochs, score, train
 
 
 class Mean(Core):
@@ -27,6 +27,10 @@ class Mean(Core):
         assert not self.training
         assert not torch.is_grad_enabled()
         return (x - self.centre).square().flatten(1).sum(dim=1)
+
+    def embed(self, x):
+        assert not torch.is_grad_enabled()
+        return x - self.centre
 
     def calibrate(self, x):
         assert not self.training
@@ -57,6 +61,9 @@ class Duel(Core):
 
     def anomaly_score(self, x):
         return x.flatten(1).sum(dim=1) * self.second
+
+    def embed(self, x):
+        return x.flatten(1)
 
 
 OPTIONS = {"epoch_num": 3, "batch_size": 4, "lr": 0.01, "weight_decay": 0.0}
@@ -132,6 +139,33 @@ def test_divergence_is_an_error():
     core.training_loss = lambda x, y: core.centre.sum() * torch.nan
     with pytest.raises(FloatingPointError, match="loss of Mean is nan in epoch 1"):
         train(core, torch.randn(4, 2), None, **OPTIONS)
+
+
+def test_epochs_come_one_by_one():
+    core, x = Mean(2), torch.randn(10, 2)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        losses = epochs(core, x, None, **OPTIONS)
+        assert core.batches == []
+        for done in (1, 2):
+            next(losses)
+            assert core.batches == [4, 3, 3] * done
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    losses.close()
+    assert core.training
+    assert core.calibrated is None
+    calibrate(core, x, None)
+    assert core.calibrated is x
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 5, 4)])
+def test_blocks_join_results_of_any_shape(shape):
+    core, x = Mean(shape), torch.randn(9000 if len(shape) == 1 else 900, *shape)
+    core.centre.data += 1
+    assert torch.equal(by_blocks(core.embed, x), x - 1)
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 5, 4)])

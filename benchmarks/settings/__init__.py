@@ -40,6 +40,8 @@ class Settings:
         Of the report.
     metric : str, default="auroc"
         The one that matters here, and that the published figures are of.
+    oracle_epoch : bool, default=False
+        Whether to find, for the package's detectors, the epoch that is best by the test labels, beside the last one.
     differs : str
         How the experiment differs from the published one.
     fast : dict
@@ -67,6 +69,7 @@ class Settings:
     special: dict = field(default_factory=dict)
     title: str = ""
     metric: str = "auroc"
+    oracle_epoch: bool = False
     differs: str = ""
     fast: dict = field(default_factory=dict)
     pictures: list = field(default_factory=list)

@@ -260,6 +260,10 @@ class PlainCore(AnoRandCore):
         """|x - x^|_2."""
         return self.restoring_loss(x)
 
+    def embed(self, x):
+        """Join z0 and z1, as the decoder sees them."""
+        return self.blocks(x)
+
 
 class RestoringCore(AnoRandCore):
     """AnoRand with an autoencoder that restores rows from noisy copies; see the module's text.
@@ -286,6 +290,10 @@ class RestoringCore(AnoRandCore):
     def restoring_score(self, x):
         """Oddness of what is not restored."""
         return self.denoiser.oddness(x)
+
+    def embed(self, x):
+        """Join z0 and z1 at the smallest scale."""
+        return self.denoiser.embed(x)
 
     def calibrate(self, x):
         """Learn what is usual, and keep the quartiles of Eq. 7."""

@@ -52,12 +52,13 @@ import math
 from abc import abstractmethod
 from numbers import Integral, Real
 
+import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 from torch.nn.functional import normalize, softplus
 
-from pyod_synth.base import DeepDetector
+from pyod_synth.base import DeepDetector, Seeded
 from pyod_synth.core import Core, Player
 from pyod_synth.networks import decoder, encoder, mlp
 from pyod_synth.restoration import Energies, check_scales
@@ -229,6 +230,14 @@ class DHAGCore(Core):
             return self.encode(x)[:, None] + perturbation
         return self.encode((x[:, None] + perturbation).flatten(0, 1)).unflatten(0, perturbation.shape[:2])
 
+    def embed(self, x):
+        """Latent vectors."""
+        return self.encode(x)
+
+    def n_normal(self, n: int) -> int:
+        """K of a batch of n rows."""
+        return round(self.n_augmented / _PUBLISHED_BATCH * n)
+
     def generation_loss(self, x, y, perturbation):
         """Eq. 2, with section 4.4's term for known anomalies.
 
@@ -249,9 +258,10 @@ class DHAGCore(Core):
                 loss = loss + softplus(-self.logit(self.encode(known))).mean()
         if len(x):
             perturbed_logit = self.logit(self.perturb(x, perturbation).flatten(0, 1)).view(len(x), -1)
-            n_normal = round(self.n_augmented / _PUBLISHED_BATCH * len(x))
             normal_logit = self.logit(self.encode(x))
-            loss = loss + dhag_loss(normal_logit, perturbed_logit, perturbation, n_normal, self.lambda1, self.lambda2)
+            loss = loss + dhag_loss(
+                normal_logit, perturbed_logit, perturbation, self.n_normal(len(x)), self.lambda1, self.lambda2
+            )
         return loss
 
     def training_loss(self, x, y=None):
@@ -616,3 +626,43 @@ class DHAG(DeepDetector):
             self.use_labels,
             **shared,
         )
+
+    def perturb(self, X, return_labels=False):
+        """Show what the perturbators make of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or (n, C, H, W)
+            Rows shaped as in ``fit``; images may come flattened.
+        return_labels : bool, default=False
+            Whether to tell which perturbed rows count as normal.
+
+        Returns
+        -------
+        perturbed : ndarray of shape (n, L, latent_size) or (n, L, *X.shape[1:]), float64
+            What each perturbator makes of each row: its latent vector, as from :meth:`embed`, with the perturbation
+            added; or, with ``space="input"``, a row in the units of ``X``. The same at every call unless
+            ``random_state`` is None or a RandomState instance.
+        labels : ndarray of shape (n, L), int64
+            Eq. 1, with the rows for the batch: 0 for the smallest perturbations of each perturbator, which count as
+            normal, ``n_augmented`` of every 512; 1 for the others. Only with ``return_labels=True``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            As :meth:`decision_function`.
+        """
+        x, core = self._to_tensor(X), self.core_
+        with Seeded(self.random_state), torch.no_grad():
+            perturbation = torch.cat([core.perturbators(block) for block in x.split(_BLOCK_ROWS)])
+        if core.space == "latent":
+            perturbed = self.embed(X)[:, None] + perturbation.double().cpu().numpy()
+        else:
+            rows = (x[:, None] + perturbation).flatten(0, 1).cpu().numpy()
+            perturbed = self.standardizer_.inverse_transform(rows).reshape(*perturbation.shape[:2], *np.shape(X)[1:])
+        if not return_labels:
+            return perturbed
+        labels = pseudo_labels(perturbation.flatten(2).norm(dim=2), core.n_normal(len(x)))
+        return perturbed, labels.long().cpu().numpy()

@@ -65,7 +65,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.nn.functional import normalize, softplus
 
-from pyod_synth.base import DeepDetector, seeded
+from pyod_synth.base import DeepDetector, Seeded
 from pyod_synth.core import Core, Player
 from pyod_synth.networks import decoder, encoder
 from pyod_synth.restoration import Denoiser, check_scales
@@ -178,6 +178,10 @@ class CalibratedCore(Core):
     @abstractmethod
     def distance(self, x: Tensor, generated: Tensor) -> Tensor:
         """How far apart rows are, both (batch, *input_shape): (batch,)."""
+
+    def embed(self, x):
+        """Latent vectors."""
+        return self.latent(x)
 
     def training_loss(self, x, y=None):
         """Loss of f and g: their share of Eq. 7. Moves the latent mean (Eq. 4)."""
@@ -460,6 +464,6 @@ class NCAE(DeepDetector):
             Before ``fit``.
         """
         check_is_fitted(self)
-        with seeded(self.random_state), torch.no_grad():
+        with Seeded(self.random_state), torch.no_grad():
             generated = self.core_.generate(number)
         return self.standardizer_.inverse_transform(generated.cpu().numpy())

@@ -215,6 +215,10 @@ class PlainCore(NoveltyCore):
         restoration = (x - self.decoder(z)).flatten(1).square().mean(dim=1)
         return self.combine(restoration, None if self.novelty is None else self.novelty(z).sigmoid())
 
+    def embed(self, x):
+        """Latent vectors."""
+        return self.encoder(x)
+
     def training_loss(self, x, y=None):
         """Eq. 4, of S normalised by Eq. 6."""
         scores = self.novelty_scores(x)
@@ -268,6 +272,10 @@ class RestoringCore(NoveltyCore):
             # rows first: a mean over the first dimension rounds differently in a block's last rows
             novelty = self.novelty(z).sigmoid().T.contiguous().mean(dim=1)
         return self.combine(self.denoiser.oddness(x, z), novelty)
+
+    def embed(self, x):
+        """Latent vectors at the smallest scale."""
+        return self.denoiser.embed(x)
 
     @torch.no_grad()
     def calibrate(self, x):

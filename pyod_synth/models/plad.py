@@ -57,7 +57,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from pyod_synth.base import DeepDetector, seeded
+from pyod_synth.base import DeepDetector, Seeded
 from pyod_synth.core import Core
 from pyod_synth.networks import Flat, lenet, mlp
 from pyod_synth.restoration import LEAST_DEVIATION, TINY, check_scales, log_energy, usual_square
@@ -274,6 +274,10 @@ class FreeCore(Core):
         """Logit of being perturbed."""
         return self.classifier(x).squeeze(1)
 
+    def embed(self, x):
+        """Last hidden layer of the classifier."""
+        return self.classifier[:-1](x)
+
 
 class RestoringCore(Core):
     """PLAD with a classifier that grows with distance; see the module's text.
@@ -343,6 +347,10 @@ class RestoringCore(Core):
     def anomaly_score(self, x):
         """Logit f of the module's text."""
         return self.logit(self.energies(x.flatten(1)))
+
+    def embed(self, x):
+        """Weigh features as in the distances from the memory: w * x of the module's text."""
+        return x.flatten(1) * self.log_weight.exp()
 
     def logit(self, energies: Tensor) -> Tensor:
         """Join the log energies of both judges at all scales, (2, scales, batch), to f: (batch,)."""
@@ -518,6 +526,6 @@ class PLAD(DeepDetector):
             As :meth:`decision_function`.
         """
         x = self._to_tensor(X)
-        with seeded(self.random_state), torch.no_grad():
+        with Seeded(self.random_state), torch.no_grad():
             perturbed, _, _ = self.core_.perturbator(x)
         return self.standardizer_.inverse_transform(perturbed.cpu().numpy()).reshape(np.shape(X))
