@@ -28,8 +28,7 @@ def run_cell(cell, folder=None):
         The cell's entries; ``status`` "ok" or "failed" with ``reason``; if ok, ``auroc``, ``auprc``, ``f1``,
         ``fit_seconds`` and ``score_seconds``; sizes, parameters and versions.
     """
-    record = dict(cell) | {"status": "failed", "reason": ""}
-    record["versions"] = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
+    record = failure(cell, "")
     try:
         dataset = _load(cell["dataset"], folder)
         parts = protocols.split(dataset, cell["protocol"], cell["seed"], cell["max_rows"])
@@ -56,6 +55,22 @@ def run_cell(cell, folder=None):
     except Exception as error:  # whatever a detector raises is its result, recorded as such
         record["reason"] = f"{type(error).__name__}: {error}"
     return record
+
+
+def failure(cell, reason):
+    """Make the record of a cell that did not come to its end.
+
+    Parameters
+    ----------
+    cell : dict
+    reason : str
+
+    Returns
+    -------
+    dict
+    """
+    versions = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
+    return dict(cell) | {"status": "failed", "reason": reason, "versions": versions}
 
 
 @lru_cache(maxsize=1)
