@@ -7,9 +7,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from joblib import cpu_count
-
 from benchmarks import datasets, detectors, protocols, report, runner, settings, tables
+from benchmarks.backends import BACKENDS
 from benchmarks.results import RecordsFile
 
 
@@ -24,7 +23,7 @@ def main(arguments=None):
     Returns
     -------
     int
-        Exit status: 0, or 1 if a cell failed, or 2 if an argument is wrong.
+        Exit status: 0, or 1 if a cell failed, or 2 if an argument is wrong, or 130 after Ctrl-C.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
@@ -39,13 +38,27 @@ def _run(options, command):
     chosen = settings.load(options.settings)
     if options.fast:
         chosen = chosen.shrink()
-    changes = {name: getattr(options, name) for name in ("datasets", "detectors", "protocols", "seeds")}
+    given = ("datasets", "detectors", "protocols", "seeds", "time_limit", "memory_limit")
+    changes = {name: getattr(options, name) for name in given}
     chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
     out = options.out or Path("results") / chosen.name
-    records = runner.run(chosen, RecordsFile(out / "records.jsonl"), options.data, options.jobs)
-    made_by = {"command": command, "settings": options.settings, "fast": options.fast}
-    (out / "experiment.json").write_text(json.dumps(made_by, indent=1) + "\n")
-    return _print(records, out, chosen, command)
+    file = RecordsFile(out / "records.jsonl")
+
+    def begin():
+        out.mkdir(parents=True, exist_ok=True)
+        made_by = {"command": command, "settings": options.settings, "fast": options.fast}
+        (out / "experiment.json").write_text(json.dumps(made_by, indent=1) + "\n")
+
+    try:
+        where = (options.jobs, options.backend, options.scheduler)
+        return _print(runner.run(chosen, file, options.data, *where, begin=begin), out, chosen, command)
+    except KeyboardInterrupt:
+        records = runner.collect(chosen, file, options.data)
+    if records:
+        _print(records, out, chosen, command)
+    total = len(runner.grid(chosen, options.data))
+    print(f"\nStopped: {len(records)} of {total} cells are there. The same command goes on: {command}")
+    return 130
 
 
 def _report(options, command):
@@ -89,9 +102,13 @@ def _parser():
     run.add_argument("--detectors", type=_names, help="comma-separated names")
     run.add_argument("--protocols", type=_names, help="comma-separated names")
     run.add_argument("--seeds", type=_seeds, help="comma-separated integers")
+    run.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop a cell that takes longer")
+    run.add_argument("--memory-limit", type=float, metavar="GIB", help="stop a cell that needs more")
     run.add_argument("--fast", action="store_true", help="the small version of the experiment, for processors")
     run.add_argument("--out", type=Path, help="where to write (default: results/<settings name>)")
-    run.add_argument("--jobs", type=int, default=cpu_count(), help="cells at a time (default: one per core)")
+    run.add_argument("--jobs", type=int, help="cells at a time (default: one per core)")
+    run.add_argument("--backend", default="local", help=f"where cells run: {', '.join(BACKENDS)} (default: local)")
+    run.add_argument("--scheduler", help="address of a Dask or Ray cluster (default: one on this machine)")
     run.set_defaults(action=_run)
 
     again = verbs.add_parser("report", help="write the report of a run anew")

@@ -16,7 +16,7 @@ from benchmarks.workers import Workers
 
 
 class Local:
-    """This machine."""
+    """The machine that we are on."""
 
     def __init__(self, jobs=None, scheduler=None):
         if scheduler is not None:

@@ -13,7 +13,7 @@ from benchmarks.progress import Progress
 from benchmarks.results import key
 
 
-def run(settings, records_file, folder=None, jobs=1, backend="local", scheduler=None):
+def run(settings, records_file, folder=None, jobs=1, backend="local", scheduler=None, begin=None):
     """Run every cell of an experiment that is not done yet.
 
     A cell that fails is recorded with its reason, and tried again by the next run; but one that passed a limit only if
@@ -32,6 +32,8 @@ def run(settings, records_file, folder=None, jobs=1, backend="local", scheduler=
         One of ``benchmarks.backends.BACKENDS``.
     scheduler : str or None, default=None
         Address of a Dask or Ray cluster. None starts one on this machine, with ``jobs`` processes.
+    begin : callable or None, default=None
+        Called when everything is found in order, before cells run.
 
     Returns
     -------
@@ -74,6 +76,8 @@ def run(settings, records_file, folder=None, jobs=1, backend="local", scheduler=
         closing(Progress(len(cells), len(pending), place.jobs)) as progress,
     ):
         try:
+            if begin is not None:
+                begin()
             while pending:
                 tasks = {threads.submit(attend, cell): cell for cell in pending}
                 for task in as_completed(tasks):

@@ -12,9 +12,11 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 
 import psutil
+from tqdm import tqdm
 
 from benchmarks.cell import failure, run_cell
 
@@ -111,7 +113,7 @@ class _Worker:
         self._connection, theirs = _CONTEXT.Pipe()
         # daemonic: ends with this process, and starts none of its own, whose memory nobody would watch
         self.process = _CONTEXT.Process(target=_serve, args=(theirs,), daemon=True)
-        with _environment(_ONE_THREAD):
+        with _inherited():
             self.process.start()
         theirs.close()
 
@@ -157,6 +159,7 @@ class _Worker:
 def _serve(connection):
     """Run the cells that come, for as long as the other end is there."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all, the other end decides
+    tqdm.set_lock(threading.RLock())  # its own outlives a kill, and is then complained of
     threading.Thread(target=_die_with_parent, daemon=True).start()
     connection.send("ready")
     while True:
@@ -174,11 +177,18 @@ def _die_with_parent():
 
 
 @contextmanager
-def _environment(entries):
+def _inherited():
+    """Set what a process takes from this one as it starts: one thread, and no ear for Ctrl-C while it imports."""
     before = dict(os.environ)
-    os.environ.update(entries)
+    os.environ.update(_ONE_THREAD)
+    maskable = hasattr(signal, "pthread_sigmask")  # not on Windows
+    if maskable:
+        resource_tracker.ensure_running()  # starts before the first process, and would unmask
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         os.environ.clear()
         os.environ.update(before)
+        if maskable:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
