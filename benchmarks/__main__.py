@@ -10,9 +10,9 @@ from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
-from joblib import cpu_count
 
 from benchmarks import datasets, detectors, download, pictures, protocols, report, runner, settings, tables
+from benchmarks.backends import BACKENDS
 from benchmarks.datasets import listing
 from benchmarks.results import RecordsFile
 
@@ -28,7 +28,7 @@ def main(arguments=None):
     Returns
     -------
     int
-        Exit status: 0, or 1 if a cell failed, or 2 if an argument is wrong.
+        Exit status: 0, or 1 if a cell failed, or 2 if an argument is wrong, or 130 after Ctrl-C.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
@@ -43,18 +43,30 @@ def _run(options, command):
     chosen = settings.load(options.settings)
     if options.fast:
         chosen = chosen.shrink()
-    changes = {name: getattr(options, name) for name in ("datasets", "detectors", "protocols", "seeds", "oracle_epoch")}
+    given = ("datasets", "detectors", "protocols", "seeds", "time_limit", "memory_limit", "oracle_epoch")
+    changes = {name: getattr(options, name) for name in given}
     chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
     pictures.check(chosen, options.data)
     out = options.out or Path("results") / chosen.name
-    runs = len(runner.grid(chosen, options.data))  # wrong arguments end here, before anything is written
-    made_by = {"command": command, "settings": options.settings, "fast": options.fast, "runs": runs}
-    out.mkdir(parents=True, exist_ok=True)
-    # before the run, so that an interrupted one can be reported
-    (out / "experiment.json").write_text(json.dumps(made_by, indent=1) + "\n")
-    records = runner.run(chosen, RecordsFile(out / "records.jsonl"), options.data, options.jobs)
-    pictures.draw(chosen, out, options.data)
-    return _print(records, out, chosen, command, runs)
+    file = RecordsFile(out / "records.jsonl")
+    runs = len(runner.grid(chosen, options.data))
+
+    def begin():
+        out.mkdir(parents=True, exist_ok=True)
+        made_by = {"command": command, "settings": options.settings, "fast": options.fast, "runs": runs}
+        (out / "experiment.json").write_text(json.dumps(made_by, indent=1) + "\n")
+
+    try:
+        where = (options.jobs, options.backend, options.scheduler)
+        records = runner.run(chosen, file, options.data, *where, begin=begin)
+        pictures.draw(chosen, out, options.data)
+        return _print(records, out, chosen, command, runs)
+    except KeyboardInterrupt:
+        records = runner.collect(chosen, file, options.data)
+    if records:
+        _print(records, out, chosen, command, runs)
+    print(f"\nStopped: {len(records)} of {runs} cells are there. The same command goes on: {command}")
+    return 130
 
 
 def _report(options, command):
@@ -127,6 +139,8 @@ def _parser():
     run.add_argument("--detectors", type=_names, help="comma-separated names")
     run.add_argument("--protocols", type=_names, help="comma-separated names")
     run.add_argument("--seeds", type=_seeds, help="comma-separated integers")
+    run.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop a cell that takes longer")
+    run.add_argument("--memory-limit", type=float, metavar="GIB", help="stop a cell that needs more")
     run.add_argument("--fast", action="store_true", help="the small version of the experiment, for processors")
     run.add_argument(
         "--oracle-epoch",
@@ -135,7 +149,9 @@ def _parser():
         help="find the best epoch by the test labels too",
     )
     run.add_argument("--out", type=Path, help="where to write (default: results/<settings name>)")
-    run.add_argument("--jobs", type=int, default=cpu_count(), help="cells at a time (default: one per core)")
+    run.add_argument("--jobs", type=int, help="cells at a time (default: one per core)")
+    run.add_argument("--backend", default="local", help=f"where cells run: {', '.join(BACKENDS)} (default: local)")
+    run.add_argument("--scheduler", help="address of a Dask or Ray cluster (default: one on this machine)")
     run.set_defaults(action=_run)
 
     again = verbs.add_parser("report", help="write the report of a run anew")

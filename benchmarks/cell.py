@@ -34,8 +34,7 @@ def run_cell(cell, folder=None):
         ok, ``auroc``, ``auprc``, ``f1``, ``fit_seconds``, ``score_seconds`` and, if asked for, ``oracle_epoch``, what
         :func:`best_epoch` returns; sizes, parameters and versions.
     """
-    record = dict(cell) | {"status": "failed", "reason": ""}
-    record["versions"] = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
+    record = failure(cell, "")
     try:
         dataset = _load(cell["dataset"], folder)
         parts = protocols.split(dataset, cell["protocol"], cell["seed"], cell["max_rows"])
@@ -93,6 +92,22 @@ def best_epoch(stages, X, y, metric):
     """
     judged = [{"epoch": e} | evaluate(y, stage.decision_function(X)) for e, stage in enumerate(stages, start=1)]
     return max(judged, key=lambda figures: figures[metric])
+
+
+def failure(cell, reason):
+    """Make the record of a cell that did not come to its end.
+
+    Parameters
+    ----------
+    cell : dict
+    reason : str
+
+    Returns
+    -------
+    dict
+    """
+    versions = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
+    return dict(cell) | {"status": "failed", "reason": reason, "versions": versions}
 
 
 @lru_cache(maxsize=1)

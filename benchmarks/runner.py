@@ -1,20 +1,23 @@
 """Walks the grid of an experiment, leaves out what is done, runs in parallel."""
 
 import json
+import math
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from itertools import accumulate, product
 
-from joblib import Parallel, delayed, parallel_config
-from tqdm import tqdm
-
 from benchmarks import datasets, detectors, protocols
-from benchmarks.cell import run_cell
+from benchmarks.backends import BACKENDS
+from benchmarks.progress import Progress
 from benchmarks.results import key
 
 
-def run(settings, records_file, folder=None, jobs=1):
+def run(settings, records_file, folder=None, jobs=1, backend="local", scheduler=None, begin=None):
     """Run every cell of an experiment that is not done yet.
 
-    A cell that fails is recorded with its reason, and tried again by the next run.
+    A cell that fails is recorded with its reason, and tried again by the next run; but one that passed a limit only if
+    that limit is larger then. Several runs may share a file: none runs a cell that another has done or is running.
 
     Parameters
     ----------
@@ -23,8 +26,14 @@ def run(settings, records_file, folder=None, jobs=1):
         Grows by a record as each cell ends.
     folder : path-like or None, default=None
         Where data that is not bundled lies.
-    jobs : int, default=1
-        Cells run at a time, each on one thread.
+    jobs : int or None, default=1
+        Cells run at a time, each on one thread. None takes all cores of this machine or of the cluster.
+    backend : str, default="local"
+        One of ``benchmarks.backends.BACKENDS``.
+    scheduler : str or None, default=None
+        Address of a Dask or Ray cluster. None starts one on this machine, with ``jobs`` processes.
+    begin : callable or None, default=None
+        Called when everything is found in order, before cells run.
 
     Returns
     -------
@@ -34,25 +43,74 @@ def run(settings, records_file, folder=None, jobs=1):
     Raises
     ------
     ValueError
-        If the settings name what does not exist; nothing is run then.
+        If the settings name what does not exist, a limit is not above 0, or the backend is unknown, not installed or
+        not there; nothing is run then.
+    KeyboardInterrupt
+        When nothing runs any more; :func:`collect` returns what was done.
     """
     cells = grid(settings, folder)
-    known = {key(record): record for record in records_file.read()}
-    pending = [cell for cell in cells if not _is_done(cell, known.get(key(cell), {}))]
-    with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
-        finished = Parallel(return_as="generator_unordered")(delayed(run_cell)(cell, folder) for cell in pending)
-        progress = tqdm(finished, total=len(pending), unit="cell", smoothing=0.05)
-        failed = 0
-        for record in progress:
+    _check(settings, jobs, backend)
+    limits = (folder, settings.time_limit, settings.memory_limit)
+    before = {key(record): record for record in records_file.read()}
+    pending = [cell for cell in cells if not _is_done(cell, before.get(key(cell)), settings)]
+    stopping = threading.Event()
+
+    def attend(cell):
+        """Run a cell unless another runner has it, or has done it since this run began; return its record or None."""
+        with records_file.claim(cell) as ours:
+            record = records_file.find(cell)
+            if record != before.get(key(cell)):
+                return record
+            if not ours or stopping.is_set():
+                return None
+            with progress.running():
+                record = place.run(cell, *limits)
+            if stopping.is_set() and record["status"] == "failed":
+                return None  # killed by us
             records_file.append(record)
-            known[key(record)] = record
-            failed += record["status"] == "failed"
-            progress.set_postfix_str(f"failed {failed}, last {record['dataset']} {record['detector']}", refresh=False)
-    return [known[key(cell)] for cell in cells]
+            return record
+
+    with (
+        closing(BACKENDS[backend](jobs, scheduler)) as place,
+        ThreadPoolExecutor(place.jobs) as threads,
+        closing(Progress(len(cells), len(pending), place.jobs)) as progress,
+    ):
+        try:
+            if begin is not None:
+                begin()
+            while pending:
+                tasks = {threads.submit(attend, cell): cell for cell in pending}
+                for task in as_completed(tasks):
+                    if task.result() is not None:
+                        progress.count(task.result())
+                pending = [cell for task, cell in tasks.items() if task.result() is None]
+                # what other runners have: wait for their records, or for their end
+                stopping.wait(1 if pending else 0)
+        except BaseException:
+            stopping.set()
+            threads.shutdown(wait=False, cancel_futures=True)
+            place.stop()
+            raise
+    return collect(settings, records_file, folder)
 
 
-def _is_done(cell, record):
-    return record.get("status") == "ok" and ("oracle_metric" not in cell or "oracle_epoch" in record)
+def collect(settings, records_file, folder=None):
+    """Return what there is of an experiment.
+
+    Parameters
+    ----------
+    settings : benchmarks.settings.Settings
+    records_file : benchmarks.results.RecordsFile
+    folder : path-like or None, default=None
+
+    Returns
+    -------
+    list of dict
+        The latest record of each cell that has one.
+    """
+    records = {key(record): record for record in records_file.read()}
+    keys = [key(cell) for cell in grid(settings, folder)]
+    return [records[name] for name in keys if name in records]
 
 
 def grid(settings, folder=None):
@@ -108,3 +166,24 @@ def _parameters(settings, label, special):
             parameters |= place.get(entry, {})
     parameters |= own
     return parameters if settings.epoch_num is None else detectors.limit_epochs(name, parameters, settings.epoch_num)
+
+
+def _check(settings, jobs, backend):
+    for name in ("time_limit", "memory_limit"):
+        limit = getattr(settings, name)
+        if limit is not None and not limit > 0:
+            raise ValueError(f"{name} must be above 0, got {limit!r}")
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs!r}")
+    if backend not in BACKENDS:
+        raise ValueError(f"unknown backend {backend!r}; there are {', '.join(BACKENDS)}")
+
+
+def _is_done(cell, record, settings):
+    """Tell whether a record leaves nothing to do: no failure, or one that a limit no larger than it was will repeat."""
+    if record is None or (record["status"] == "ok" and "oracle_metric" in cell and "oracle_epoch" not in record):
+        return False
+    if record["status"] != "failed":
+        return True
+    limits = [name for name in ("time_limit", "memory_limit") if name in record]
+    return any((getattr(settings, name) or math.inf) <= record[name] for name in limits)

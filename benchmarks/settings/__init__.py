@@ -31,6 +31,10 @@ class Settings:
         See :func:`benchmarks.protocols.split`.
     epoch_num : int or None, default=None
         Upper bound on the epochs of every detector that counts them.
+    time_limit : float or None, default=None
+        Seconds that a cell may take; one that takes longer is stopped, and failed.
+    memory_limit : float or None, default=None
+        GiB that a cell may need, with the libraries and its data.
     parameters : dict of str to dict
         Constructor arguments that differ from the defaults: by a detector's name, or by a name with parameters, for the
         entries of ``detectors`` that begin so.
@@ -65,6 +69,8 @@ class Settings:
     seeds: list
     max_rows: int | None = None
     epoch_num: int | None = None
+    time_limit: float | None = None
+    memory_limit: float | None = None
     parameters: dict = field(default_factory=dict)
     special: dict = field(default_factory=dict)
     title: str = ""

@@ -1,0 +1,139 @@
+"""Where cells run: here, on a Dask cluster or on a Ray cluster; everywhere in the processes of ``benchmarks.workers``.
+
+A backend has ``jobs``, how many cells it runs at a time; ``run``, which waits for a cell and is called from that many
+threads; ``stop``, which makes those calls end soon; ``close``, for when they have ended. (joblib's own backends are not
+used: Ray's gives no result before all are there, and hands the tasks to processes at random.)
+"""
+
+import multiprocessing
+import uuid
+from threading import Lock
+
+from joblib import cpu_count
+
+from benchmarks.cell import failure
+from benchmarks.workers import Workers
+
+
+class Local:
+    """The machine that we are on."""
+
+    def __init__(self, jobs=None, scheduler=None):
+        if scheduler is not None:
+            raise ValueError(f"scheduler is for the backends dask and ray, got {scheduler!r}")
+        self.jobs = jobs or cpu_count()
+        self._workers = Workers()
+        self.run = self._workers.run
+        self.stop = self.close = self._workers.stop
+
+
+class Dask:
+    """A Dask cluster: one that is there, or one of this machine's processes."""
+
+    def __init__(self, jobs=None, scheduler=None):
+        try:
+            import dask
+            import distributed
+        except ImportError as error:
+            raise ValueError("the backend dask needs Dask: pip install -e '.[dask]'") from error
+        self._lost = distributed.scheduler.KilledWorker
+        self._name = uuid.uuid4().hex
+        self._cluster = None
+        if scheduler is None:
+            with dask.config.set({"distributed.worker.daemon": False}):
+                self._cluster = distributed.LocalCluster(
+                    n_workers=jobs or cpu_count(), threads_per_worker=1, dashboard_address=None
+                )
+        try:
+            self._client = distributed.Client(self._cluster or scheduler, timeout=30, set_as_default=False)
+            self._client.wait_for_workers(1, timeout=30)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"no Dask cluster at scheduler {scheduler!r}: {error}") from error
+        if any(self._client.run(_is_daemonic).values()):
+            self.close()
+            raise ValueError(
+                f"the Dask workers at {scheduler!r} may not start processes: start them with --no-nanny, or with "
+                "DASK_DISTRIBUTED__WORKER__DAEMON=False in their environment"
+            )
+        self.jobs = jobs or sum(self._client.nthreads().values())
+
+    def run(self, cell, *limits):
+        """See :meth:`benchmarks.workers.Workers.run`."""
+        try:
+            return self._client.submit(_run_there, self._name, cell, *limits, pure=False).result()
+        except self._lost as error:
+            return failure(cell, f"the Dask workers that had it died: {error}")
+
+    def stop(self):
+        """Kill what runs."""
+        self._client.run(_stop_there, self._name)
+
+    def close(self):
+        """Leave nothing on a cluster that is not ours, and end one that is."""
+        self.stop()
+        self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+
+class Ray:
+    """A Ray cluster: one that is there, or one of this machine's processes."""
+
+    def __init__(self, jobs=None, scheduler=None):
+        try:
+            import ray
+        except ImportError as error:
+            raise ValueError("the backend ray needs Ray: pip install -e '.[ray]'") from error
+        own = {"num_cpus": jobs or cpu_count(), "include_dashboard": False} if scheduler is None else {}
+        try:
+            ray.init(scheduler or "local", log_to_driver=False, logging_level="warning", **own)
+        except ConnectionError as error:
+            raise ValueError(f"no Ray cluster at scheduler {scheduler!r}: {error}") from error
+        self._ray = ray
+        self._name = uuid.uuid4().hex
+        self._task = ray.remote(_run_there)
+        self._running = set()
+        self._lock = Lock()
+        self.jobs = jobs or int(ray.cluster_resources()["CPU"])
+
+    def run(self, cell, *limits):
+        """See :meth:`benchmarks.workers.Workers.run`."""
+        task = self._task.remote(self._name, cell, *limits)
+        with self._lock:
+            self._running.add(task)
+        try:
+            return self._ray.get(task)
+        except self._ray.exceptions.RayTaskError:
+            raise
+        except self._ray.exceptions.RayError as error:
+            return failure(cell, f"the Ray workers that had it died: {error}")
+        finally:
+            with self._lock:
+                self._running.discard(task)
+
+    def stop(self):
+        """Kill what runs."""
+        with self._lock:
+            for task in self._running:
+                self._ray.cancel(task, force=True)
+
+    def close(self):
+        """Leave the cluster, which ends our processes there."""
+        self._ray.shutdown()
+
+
+BACKENDS = {"local": Local, "dask": Dask, "ray": Ray}
+
+_THERE = {}  # in a cluster's process: run -> its processes
+
+
+def _run_there(run, *task):
+    return _THERE.setdefault(run, Workers()).run(*task)
+
+
+def _stop_there(run):
+    _THERE.setdefault(run, Workers()).stop()
+
+
+def _is_daemonic():
+    return multiprocessing.current_process().daemon
