@@ -79,7 +79,7 @@ def critical_differences(ranks, path):
     )
     for axis, (protocol, table) in zip(axes[:, 0], ranks.items(), strict=True):
         mean, difference = table.mean(), significance.critical_difference(table)
-        critical_difference_diagram(
+        drawn = critical_difference_diagram(
             mean,
             significance.nemenyi(table),
             ax=axis,
@@ -89,6 +89,9 @@ def critical_differences(ranks, path):
             text_h_margin=0.03 * np.ptp(mean),
             color_palette={detector: _colour(detector) for detector in table.columns},
         )
+        for (bar,) in drawn["crossbars"]:
+            # its points come from a set: the same picture in every process needs them sorted
+            bar.set_xdata(sorted(bar.get_xdata()))
         axis.errorbar(mean.min() + difference / 2, 1.8, xerr=difference / 2, color="black", capsize=4)
         axis.text(mean.min() + difference / 2, 2.1, f"CD = {difference:.2f}", ha="center", fontsize=9)
         axis.set_ylim(top=3.5)
