@@ -79,12 +79,12 @@ def test_labels_reach_the_detector(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["PLAD", "KNN"])
-def test_detectors_that_do_not_learn_from_labels_fail(folder, name, monkeypatch):
+def test_detectors_that_do_not_learn_from_labels_are_skipped_unfitted(folder, name, monkeypatch):
     (cell,) = runner.grid(Settings("grid", ["10_far"], [name], ["supervised"], [0]), folder)
-    kind = detectors.OURS.get(name) or type(detectors.build(name, 0, {}))
+    kind = type(detectors.build(name, 0, {}))
     monkeypatch.setattr(kind, "fit", lambda *arguments: pytest.fail("was fitted"))
     record = run_cell(cell, folder)
-    assert (record["status"], record["reason"]) == ("failed", f"ValueError: {name} does not learn from labels")
+    assert (record["status"], record["reason"]) == ("skipped", f"{name} does not learn from labels")
 
 
 def test_ours_take_images_and_rivals_rows():
