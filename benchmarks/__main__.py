@@ -46,10 +46,12 @@ def _run(options, command):
     given = ("datasets", "detectors", "protocols", "seeds", "time_limit", "memory_limit", "oracle_epoch")
     changes = {name: getattr(options, name) for name in given}
     chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
-    pictures.check(chosen, options.data)
+    if options.extension is not None:
+        chosen = replace(chosen, extensions=[*chosen.extensions, str(options.extension)])
     out = options.out or Path("results") / chosen.name
     file = RecordsFile(out / "records.jsonl")
     runs = len(runner.grid(chosen, options.data))
+    pictures.check(chosen, options.data)
 
     def begin():
         out.mkdir(parents=True, exist_ok=True)
@@ -91,7 +93,7 @@ def _latest(records):
 def _list(options, command):
     print("Settings:", ", ".join(settings.names()))
     print("Detectors:", *(f"  {name:24} {line}" for name, line in detectors.describe().items()), sep="\n")
-    print("Protocols:", ", ".join(protocols.NAMES))
+    print("Protocols:", ", ".join(protocols.PROTOCOLS))
     print(f"Data sets, those present in {options.data}:")
     for group, members in listing.table(options.data).groupby("group", sort=False):
         print(f"  {group}")
@@ -148,6 +150,7 @@ def _parser():
         default=None,
         help="find the best epoch by the test labels too",
     )
+    run.add_argument("--extension", type=Path, help="a Python file that adds data sets, protocols or rivals")
     run.add_argument("--out", type=Path, help="where to write (default: results/<settings name>)")
     run.add_argument("--jobs", type=int, help="cells at a time (default: one per core)")
     run.add_argument("--backend", default="local", help=f"where cells run: {', '.join(BACKENDS)} (default: local)")

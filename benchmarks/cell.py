@@ -10,8 +10,9 @@ from importlib.metadata import version
 import numpy as np
 import torch
 
-from benchmarks import datasets, detectors, protocols
+from benchmarks import datasets, detectors, extensions, protocols
 from benchmarks.metrics import evaluate
+from benchmarks.results import KEY
 from benchmarks.rivals import Unsuitable
 
 _PACKAGES = ("pyod_synth", "pyod", "scikit-learn", "torch", "numpy")
@@ -23,7 +24,8 @@ def run_cell(cell, folder=None):
     Parameters
     ----------
     cell : dict
-        With the entries of ``benchmarks.results.KEY``, and ``oracle_metric`` where the oracle's epoch is asked for.
+        With the entries of ``benchmarks.results.KEY``; ``extensions``, if there are any; ``oracle_metric``, if the
+        oracle's epoch is asked for.
     folder : path-like or None, default=None
 
     Returns
@@ -36,6 +38,8 @@ def run_cell(cell, folder=None):
     """
     record = failure(cell, "")
     try:
+        for extension in cell.get("extensions", []):
+            extensions.load(extension)
         dataset = _load(cell["dataset"], folder)
         parts = protocols.split(dataset, cell["protocol"], cell["seed"], cell["max_rows"])
         record["sizes"] = {
@@ -107,7 +111,7 @@ def failure(cell, reason):
     dict
     """
     versions = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
-    return dict(cell) | {"status": "failed", "reason": reason, "versions": versions}
+    return {part: cell[part] for part in KEY} | {"status": "failed", "reason": reason, "versions": versions}
 
 
 @lru_cache(maxsize=1)

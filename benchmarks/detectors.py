@@ -8,8 +8,6 @@ import pyod_synth
 from benchmarks.rivals import RIVALS, Unsuitable, check_names
 
 OURS = {name: getattr(pyod_synth, name) for name in pyod_synth.__all__}
-NAMES = [*OURS, *RIVALS]
-NEED_LABELS = [name for name, rival in RIVALS.items() if rival.labels]
 # what the number of epochs is called: by ours and AutoEncoder, by DeepSVDD and DeepOD, by LUNAR
 _EPOCHS = ("epoch_num", "epochs", "n_epochs")
 
@@ -108,7 +106,7 @@ def build(name, seed, parameters, labels=False):
     Parameters
     ----------
     name : str
-        One of ``NAMES``.
+        One of :func:`describe`.
     seed : int
         Random state, where the detector has one.
     parameters : dict
@@ -130,17 +128,18 @@ def build(name, seed, parameters, labels=False):
     if labels and _can_learn_from_labels(name):
         parameters = {"use_labels": True} | parameters
     detector = _construct(name, seed, parameters)
-    if name in NEED_LABELS and not labels:
+    needs_labels = name in RIVALS and RIVALS[name].labels
+    if needs_labels and not labels:
         raise Unsuitable(f"{name} needs labels")
     # it would ignore them in silence
-    if labels and name not in NEED_LABELS and not _can_learn_from_labels(name):
+    if labels and not needs_labels and not _can_learn_from_labels(name):
         raise Unsuitable(f"{name} does not learn from labels")
     return detector
 
 
 def _construct(name, seed, parameters):
     if name not in OURS and name not in RIVALS:
-        raise ValueError(f"unknown detector {name!r}; there are {', '.join(NAMES)}")
+        raise ValueError(f"unknown detector {name!r}; there are {', '.join([*OURS, *RIVALS])}")
     if name in OURS:
         known = [parameter for parameter in signature(OURS[name]).parameters if parameter != "random_state"]
         check_names(name, parameters, known)

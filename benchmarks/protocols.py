@@ -340,7 +340,6 @@ PROTOCOLS = {
     ),
     "label-errors:SHARE": Numbered(_SHARE, lambda share: Protocol(adbench, partial(label_errors, share=share))),
 }
-NAMES = list(PROTOCOLS)
 
 
 def named(name):
@@ -349,7 +348,7 @@ def named(name):
     Parameters
     ----------
     name : str
-        One of ``NAMES``, with a number in the place of the word in capitals.
+        One of ``PROTOCOLS``, with a number in the place of the word in capitals.
 
     Returns
     -------
@@ -373,7 +372,7 @@ def named(name):
             if not entry.numbers.holds(number):
                 raise ValueError(f"{full} takes {entry.numbers.text} for {parameter}, got {name!r}")
             return entry.make(number)
-    raise ValueError(f"unknown protocol {name!r}; there are {', '.join(NAMES)}")
+    raise ValueError(f"unknown protocol {name!r}; there are {', '.join(PROTOCOLS)}")
 
 
 def split(dataset, protocol, seed, max_rows=None):

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from itertools import accumulate, product
 
-from benchmarks import datasets, detectors, protocols
+from benchmarks import datasets, detectors, extensions, protocols
 from benchmarks.backends import BACKENDS
 from benchmarks.progress import Progress
 from benchmarks.results import key
@@ -124,14 +124,16 @@ def grid(settings, folder=None):
     Returns
     -------
     list of dict
-        With the entries of ``benchmarks.results.KEY``; with ``oracle_epoch``, those of the package's detectors also
-        with ``oracle_metric``.
+        With the entries of ``benchmarks.results.KEY``, and ``extensions``; with ``oracle_epoch``, those of the
+        package's detectors also with ``oracle_metric``.
 
     Raises
     ------
     ValueError
         If the settings name what does not exist.
     """
+    for extension in settings.extensions:
+        extensions.load(extension)
     places = {name: place for place in settings.datasets for name in datasets.expand([place], folder)}
     special = {name: settings.special.get(name, settings.special.get(place, {})) for name, place in places.items()}
     for protocol in settings.protocols:
@@ -145,6 +147,7 @@ def grid(settings, folder=None):
             "seed": seed,
             "max_rows": settings.max_rows,
             "settings": _parameters(settings, detector, special[dataset]),
+            "extensions": settings.extensions,
         }
         for dataset, protocol, seed, detector in product(*axes)
     ]

@@ -51,6 +51,8 @@ class Settings:
     fast : dict
         What a run with ``--fast`` replaces: any of ``datasets``, ``detectors``, ``protocols``, ``seeds``, ``max_rows``
         and ``epoch_num``.
+    extensions : list of str
+        Python files that are run first; see :mod:`benchmarks.extensions`. In a settings file, relative to its folder.
     pictures : list of dict
         What to draw beside the tables.
     t_test : str
@@ -78,6 +80,7 @@ class Settings:
     oracle_epoch: bool = False
     differs: str = ""
     fast: dict = field(default_factory=dict)
+    extensions: list = field(default_factory=list)
     pictures: list = field(default_factory=list)
     t_test: str = ""
     shrunk: dict = field(default_factory=dict)
@@ -129,6 +132,7 @@ def load(name):
     for label, source in entries.pop("parameters_from", {}).items():
         parameters = entries.setdefault("parameters", {})
         parameters[label] = _parameters_of(label, source) | parameters.get(label, {})
+    entries["extensions"] = [str(path.parent / extension) for extension in entries.get("extensions", [])]
     figures = path.with_suffix(".csv")
     published = pd.read_csv(figures) if figures.is_file() else None
     try:

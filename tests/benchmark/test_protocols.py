@@ -8,7 +8,7 @@ from sklearn.model_selection import train_test_split
 
 from benchmarks import datasets, runner
 from benchmarks.datasets import Dataset
-from benchmarks.protocols import NAMES, named, split
+from benchmarks.protocols import PROTOCOLS, named, split
 from benchmarks.settings import Settings
 
 GRID = Settings("grid", ["Classical"], ["OCSVM", "ECOD"], ["one-class", "unsupervised"], [0, 1])
@@ -296,7 +296,7 @@ def test_label_errors(rows):
     assert rows.y.sum() == 100
 
 
-@pytest.mark.parametrize("head", [name for name in NAMES if ":" in name and "TIMES" not in name])
+@pytest.mark.parametrize("head", [name for name in PROTOCOLS if ":" in name and "TIMES" not in name])
 @pytest.mark.parametrize("number", ["", ":", ":x", ":-0.1", ":1", ":nan", ":inf", ":0.1:0.2"])
 def test_wrong_shares(head, number):
     head, _, parameter = head.partition(":")
@@ -314,14 +314,14 @@ def test_wrong_times(number):
 
 @pytest.mark.parametrize("name", ["", "nothing", "one-class:0.1", "synthetic-local:5", "synthetic-", "contaminate:0.1"])
 def test_unknown_names(name):
-    with pytest.raises(ValueError, match=f"unknown protocol '{name}'; there are {', '.join(NAMES)}"):
+    with pytest.raises(ValueError, match=f"unknown protocol '{name}'; there are {', '.join(PROTOCOLS)}"):
         named(name)
 
 
 def test_labels_are_handed_out_by_name_only(rows):
     dataset = replace(rows, X=np.stack([rows.X[:, 0], rows.X[:, 0] % 7], axis=1), classes=rows.y)
     told = {}
-    for name in NAMES:
+    for name in PROTOCOLS:
         number = "2" if "TIMES" in name else "0.01"
         only_normal = replace(dataset, y=np.zeros(1000, dtype=int)) if name == "averaged-pairs" else dataset
         head, colon, _ = name.partition(":")
