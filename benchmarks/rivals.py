@@ -3,7 +3,7 @@
 To add a rival, enter it in ``RIVALS``: where its class is, and how its random state is called::
 
     "ABOD": Rival("pyod.models.abod.ABOD"),
-    "MCD": Rival("pyod.models.mcd.MCD", seed="random_state"),
+    "MCD": Rival("pyod.models.mcd.MCD", "random_state"),
     "ExtraTrees": Rival("sklearn.ensemble.ExtraTreesClassifier", "random_state", labels=True, adapter=Classifier),
 
 Parameters are the library's defaults but for what is printed and how many threads run. A class is imported when it is

@@ -6,10 +6,13 @@ import random
 import numpy as np
 import pytest
 import torch
+from pyod.models.knn import KNN
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from benchmarks import detectors, protocols, rivals, runner
+from benchmarks import cell, detectors, protocols, rivals, runner
 from benchmarks.cell import run_cell
 from benchmarks.datasets import load
 from benchmarks.rivals import RIVALS
@@ -38,7 +41,7 @@ def _run(name, protocol, seeds, dataset="breast-cancer"):
     if RIVALS[name].missing:
         pytest.skip(RIVALS[name].missing)
     settings = Settings("test", [dataset], [name], [protocol], seeds, parameters={name: _SHORT.get(name, {})})
-    records = [run_cell(cell) for cell in runner.grid(settings)]
+    records = [run_cell(entry) for entry in runner.grid(settings)]
     assert [record["status"] for record in records] == ["ok"] * len(seeds), records[0]["reason"]
     return records
 
@@ -63,31 +66,38 @@ def test_learns_from_labels(name):
     assert {record["sizes"]["known_anomalies"] for record in records} == {7}
 
 
+@pytest.fixture
+def scores(monkeypatch):
+    """Scores of the wine's test rows, split always the same: (name, seed) -> array."""
+    monkeypatch.setattr(cell, "evaluate", lambda y, scores: {"scores": scores})
+    split = protocols.split
+    monkeypatch.setattr(protocols, "split", lambda dataset, protocol, *rest: split(dataset, protocol, 0))
+
+    def run(name, seed):
+        (record,) = _run(name, "supervised" if name in _NEED_LABELS else "one-class", [seed], "wine")
+        assert record["parameters"].get("random_state", seed) == seed
+        return record["scores"]
+
+    return run
+
+
 @pytest.mark.parametrize("name", RIVALS)
-def test_same_seed_gives_same_figures(name):
-    protocol = "supervised" if name in _NEED_LABELS else "one-class"
-    (first,) = _run(name, protocol, [3], "wine")
-    np.random.default_rng().random()
+def test_same_seed_gives_same_scores(name, scores):
+    first = scores(name, 3)
     torch.rand(7)
-    (second,) = _run(name, protocol, [3], "wine")
-    assert [first[metric] for metric in ("auroc", "auprc", "f1")] == [second[m] for m in ("auroc", "auprc", "f1")]
-    assert first["parameters"].get("random_state", 3) == 3
+    assert (scores(name, 3) == first).all()
 
 
 @pytest.mark.parametrize("name", ["IForest", "VAE", "DeepSVDD", "DIF", "LUNAR", "DevNet", "MLP", "GOAD"])
-def test_other_seed_gives_other_scores(name, monkeypatch):
-    if RIVALS[name].missing:
-        pytest.skip(RIVALS[name].missing)
-    protocol = "supervised" if name in _NEED_LABELS else "one-class"
-    parts = protocols.split(load("wine"), protocol, 0)
-    monkeypatch.setattr(protocols, "split", lambda *arguments: parts)
-    first, second = (_run(name, protocol, [seed], "wine")[0] for seed in (0, 1))
-    assert [first["auroc"], first["auprc"]] != [second["auroc"], second["auprc"]]
+def test_other_seed_gives_other_scores(name, scores):
+    assert (scores(name, 0) != scores(name, 1)).any()
 
 
 def test_images_are_flattened():
+    parts = protocols.split(load("digits-3-image"), "one-class", 0)
+    scores = KNN().fit(parts.X_train.reshape(-1, 64)).decision_function(parts.X_test.reshape(-1, 64))
     (record,) = _run("KNN", "one-class", [0], "digits-3-image")
-    assert record["auroc"] == _run("KNN", "one-class", [0], "digits-3")[0]["auroc"]
+    assert record["auroc"] == pytest.approx(roc_auc_score(parts.y_test, scores))
 
 
 @pytest.mark.parametrize("name", ["DevNet", "XGBOD", "DIF", "MLP", "LightGBM", "RCA", "DeepSAD"])
@@ -95,6 +105,15 @@ def test_prints_nothing(name, capfd, recwarn):
     _run(name, "supervised" if name in _NEED_LABELS else "one-class", [0], "wine")
     assert capfd.readouterr() == ("", "")
     assert not list(recwarn)
+
+
+def test_threads_stay_as_they_were():
+    # SOD's compiled loops would leave torch with as many as there are cores
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    _run("SOD", "one-class", [0], "wine")
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(before)
 
 
 def test_global_generators_stay_as_they_were():
@@ -121,7 +140,7 @@ def test_classifiers_score_as_they_do_alone(name, classifier, method):
 
 
 def test_devnet_scores_known_anomalies_high(labelled):
-    X, y = labelled
+    X, y = StandardScaler().fit_transform(labelled[0]), labelled[1]
     module = importlib.import_module("pyod.models.devnet")
     loss = module.deviation_loss
     scores = detectors.build("DevNet", 0, {}, labels=True).fit(X, y).decision_function(X)
@@ -141,8 +160,8 @@ def test_devnet_scores_known_anomalies_high(labelled):
 def test_what_a_detector_cannot_run_is_skipped(folder, name, protocol, reason):
     if name in RIVALS and RIVALS[name].missing:
         pytest.skip(RIVALS[name].missing)
-    (cell,) = runner.grid(Settings("grid", ["10_far"], [name], [protocol], [0]), folder)
-    record = run_cell(cell, folder)
+    (entry,) = runner.grid(Settings("grid", ["10_far"], [name], [protocol], [0]), folder)
+    record = run_cell(entry, folder)
     assert (record["status"], record["reason"]) == ("skipped", reason)
     assert "auroc" not in record
 
@@ -158,7 +177,7 @@ def test_what_a_detector_cannot_run_is_skipped(folder, name, protocol, reason):
 def test_missing_packages_skip_cells_alone(name, reason, monkeypatch):
     monkeypatch.setattr(rivals, "find_spec", lambda package: None)
     settings = Settings("grid", ["wine"], [name, "NaiveBayes"], ["supervised"], [0], epoch_num=3)
-    missing, other = (run_cell(cell) for cell in runner.grid(settings))
+    missing, other = (run_cell(entry) for entry in runner.grid(settings))
     assert (missing["status"], missing["reason"]) == ("skipped", reason)
     assert other["status"] == "ok"
     assert reason in detectors.describe()[name]
