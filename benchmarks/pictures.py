@@ -148,9 +148,8 @@ def representations(entry, cells, parts):
     -------
     matplotlib.figure.Figure
     """
-    training = parts.X_train if parts.y_train is None else parts.X_train[parts.y_train == 0]
     rows = {
-        "training rows": training,
+        "training rows": _training_rows(parts),
         "normal test rows": parts.X_test[parts.y_test == 0],
         "anomalous test rows": parts.X_test[parts.y_test == 1],
     }
@@ -168,16 +167,20 @@ def representations(entry, cells, parts):
                 np.concatenate(both) for both in zip((vectors, groups, makers), synthetic, strict=True)
             )
         tsne = TSNE(perplexity=min(30, (len(vectors) - 1) / 3), random_state=cell["seed"])
-        places = tsne.fit_transform(vectors.astype(np.float32))
-        for name in dict.fromkeys(groups):
-            for maker in np.unique(makers[groups == name]):
-                own = places[(groups == name) & (makers == maker)]
-                look = _LOOKS[name] | ({"marker": f"${maker}$", "s": 26} if maker else {})
-                axis.scatter(*own.T, **({"s": 14, "linewidths": 0.7, "alpha": 0.7} | look))
-            axis.scatter([], [], label=name, **_LOOKS[name])
-        axis.set(xticks=[], yticks=[])
+        _scatter(axis, tsne.fit_transform(vectors.astype(np.float32)), groups, makers)
     _legend(figure, axes)
     return figure
+
+
+def _scatter(axis, places, groups, makers):
+    """Draw points, those of a numbered perturbator as its number."""
+    for name in dict.fromkeys(groups):
+        for maker in np.unique(makers[groups == name]):
+            own = places[(groups == name) & (makers == maker)]
+            look = {"s": 14, "linewidths": 0.7, "alpha": 0.7} | _LOOKS[name]
+            axis.scatter(*own.T, **(look | {"marker": f"${maker}$", "s": 26, "linewidths": 0} if maker else look))
+        axis.scatter([], [], label=name, **_LOOKS[name])
+    axis.set(xticks=[], yticks=[], xlabel="numbers are perturbators" if makers.any() else "")
 
 
 def _synthetic(rng, detector, X):
@@ -204,7 +207,7 @@ def _synthetic(rng, detector, X):
 
 
 def perturbed(entry, cells, parts):
-    """Draw training images before and after they are perturbed.
+    """Draw training images before and after they are perturbed, all on one scale, which goes as far as they do.
 
     Parameters
     ----------
@@ -215,22 +218,24 @@ def perturbed(entry, cells, parts):
     -------
     matplotlib.figure.Figure
     """
-    training = parts.X_train if parts.y_train is None else parts.X_train[parts.y_train == 0]
-    before = _some(np.random.default_rng(cells[0]["seed"]), training, _IMAGES)
+    before = _some(np.random.default_rng(cells[0]["seed"]), _training_rows(parts), _IMAGES)
     lines = [("before", before)]
     for cell in cells:
         after = _fit(cell, parts).perturb(before)
         several = after if after.ndim > before.ndim else after[:, None]  # of DHAG's perturbators, or the one of PLAD
         for number, images in enumerate(np.moveaxis(several, 1, 0), start=1):
-            name = _name(cell["detector"]) + (f"\nperturbator {number}" if several is after else "")
+            name = _name(cell["detector"], width=24) + (f"\nperturbator {number}" if several is after else "")
             lines.append((f"{name}\nmean change {np.abs(images - before).mean():.3f}", images))
+    # perturbed images go below black and above white
+    low, high = np.quantile([images for _, images in lines], [_TAIL, 1 - _TAIL])
     figure = Figure(figsize=(1.1 * len(before) + 1.8, 1.12 * len(lines) + 0.4), layout="constrained")
     figure.suptitle(f"Training images of {entry['dataset']}, before and after perturbing")
     axes = figure.subplots(len(lines), len(before), squeeze=False)
     for line, (name, images) in zip(axes, lines, strict=True):
         line[0].set_ylabel(name, rotation=0, ha="right", va="center")
         for axis, image in zip(line, images, strict=True):
-            axis.imshow(np.clip(np.moveaxis(image, 0, -1), 0, 1), cmap="gray", vmin=0, vmax=1)
+            shown = (np.moveaxis(image, 0, -1) - low) / (high - low)
+            axis.imshow(np.clip(shown, 0, 1), cmap="gray", vmin=0, vmax=1)
             axis.set(xticks=[], yticks=[])
     return figure
 
@@ -297,6 +302,11 @@ def _fit(cell, parts):
     return detector
 
 
+def _training_rows(parts):
+    """Keep the training rows that are not known to be anomalies."""
+    return parts.X_train if parts.y_train is None else parts.X_train[parts.y_train == 0]
+
+
 def _some(rng, X, count):
     """Draw rows without repetition, at most ``count``."""
     return X[rng.permutation(len(X))[:count]]
@@ -324,10 +334,10 @@ def _legend(figure, axes):
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles))
 
 
-def _name(label):
+def _name(label, width=50):
     """Break a detector's label into lines."""
     name, *parameters = label.split(":")
-    return "\n".join([name, *textwrap.wrap(", ".join(parameters), 50)])
+    return "\n".join([name, *textwrap.wrap(", ".join(parameters), width)])
 
 
 def _save(figure, path, origin):

@@ -90,12 +90,12 @@ def test_images_before_and_after():
     entry = DIGITS | {"kind": "perturbed", "detectors": ["DHAG:space=input:n_perturbators=2", "PLAD"], "seed": 1}
     _, axes, parts = panels(entry)
     images = np.array([np.asarray(axis.get_images()[0].get_array()) for axis in axes]).reshape(4, 8, 8, 8)
-    before = images[0][:, None]
-    assert all((parts.X_train == image).all(axis=(1, 2, 3)).any() for image in before)
+    before = parts.X_train[np.random.default_rng(1).permutation(len(parts.X_train))[:8]]
     dhag = DHAG(space="input", n_perturbators=2, random_state=1, **SMALL["DHAG"]).fit(parts.X_train)
-    np.testing.assert_allclose(images[1:3], np.clip(dhag.perturb(before)[:, :, 0].swapaxes(0, 1), 0, 1))
     plad = PLAD(random_state=1, **SMALL["PLAD"]).fit(parts.X_train)
-    np.testing.assert_allclose(images[3], np.clip(plad.perturb(before)[:, 0], 0, 1))
+    expected = np.stack([before, *dhag.perturb(before).swapaxes(0, 1), plad.perturb(before)])[:, :, 0]
+    low, high = np.sort(expected.ravel())[[int(0.005 * expected.size), -int(0.005 * expected.size) - 1]]
+    np.testing.assert_allclose(images, np.clip((expected - low) / (high - low), 0, 1), atol=0.05)
     assert np.abs(images[1:] - images[0]).mean(axis=(1, 2, 3)).min() > 1e-3
     change = np.abs(plad.perturb(before) - before).mean()
     assert axes[24].get_ylabel() == f"PLAD\nmean change {change:.3f}"
