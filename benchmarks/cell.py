@@ -1,16 +1,13 @@
 """One cell -> one record."""
 
-import platform
 import time
 from functools import lru_cache
-from importlib.metadata import version
 
 import numpy as np
 
 from benchmarks import datasets, detectors, protocols
 from benchmarks.metrics import evaluate
-
-_PACKAGES = ("pyod_synth", "pyod", "scikit-learn", "torch", "numpy")
+from benchmarks.results import failure
 
 
 def run_cell(cell, folder=None):
@@ -55,22 +52,6 @@ def run_cell(cell, folder=None):
     except Exception as error:  # whatever a detector raises is its result, recorded as such
         record["reason"] = f"{type(error).__name__}: {error}"
     return record
-
-
-def failure(cell, reason):
-    """Make the record of a cell that did not come to its end.
-
-    Parameters
-    ----------
-    cell : dict
-    reason : str
-
-    Returns
-    -------
-    dict
-    """
-    versions = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
-    return dict(cell) | {"status": "failed", "reason": reason, "versions": versions}
 
 
 @lru_cache(maxsize=1)
