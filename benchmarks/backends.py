@@ -5,14 +5,15 @@ threads; ``stop``, which makes those calls end soon; ``close``, for when they ha
 used: Ray's gives no result before all are there, and hands the tasks to processes at random.)
 """
 
+import logging
 import multiprocessing
 import uuid
 from threading import Lock
 
 from joblib import cpu_count
 
-from benchmarks.cell import failure
-from benchmarks.workers import Workers
+from benchmarks.results import failure
+from benchmarks.workers import Workers, inherited
 
 
 class Local:
@@ -40,9 +41,12 @@ class Dask:
         self._name = uuid.uuid4().hex
         self._cluster = None
         if scheduler is None:
-            with dask.config.set({"distributed.worker.daemon": False}):
+            with dask.config.set({"distributed.worker.daemon": False}), inherited():
                 self._cluster = distributed.LocalCluster(
-                    n_workers=jobs or cpu_count(), threads_per_worker=1, dashboard_address=None
+                    n_workers=jobs or cpu_count(),
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    silence_logs=logging.ERROR,
                 )
         try:
             self._client = distributed.Client(self._cluster or scheduler, timeout=30, set_as_default=False)

@@ -1,21 +1,17 @@
 """One cell -> one record."""
 
-import platform
 import random
 import time
 from contextlib import contextmanager
 from functools import lru_cache
-from importlib.metadata import version
 
 import numpy as np
 import torch
 
 from benchmarks import datasets, detectors, extensions, protocols
 from benchmarks.metrics import evaluate
-from benchmarks.results import KEY
+from benchmarks.results import failure
 from benchmarks.rivals import Unsuitable
-
-_PACKAGES = ("pyod_synth", "pyod", "scikit-learn", "torch", "numpy")
 
 
 def run_cell(cell, folder=None):
@@ -96,22 +92,6 @@ def best_epoch(stages, X, y, metric):
     """
     judged = [{"epoch": e} | evaluate(y, stage.decision_function(X)) for e, stage in enumerate(stages, start=1)]
     return max(judged, key=lambda figures: figures[metric])
-
-
-def failure(cell, reason):
-    """Make the record of a cell that did not come to its end.
-
-    Parameters
-    ----------
-    cell : dict
-    reason : str
-
-    Returns
-    -------
-    dict
-    """
-    versions = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
-    return {part: cell[part] for part in KEY} | {"status": "failed", "reason": reason, "versions": versions}
 
 
 @lru_cache(maxsize=1)

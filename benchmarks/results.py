@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+import platform
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
 
@@ -11,6 +13,7 @@ from filelock import FileLock, Timeout
 
 # A cell is done once: same data, same rows, same detector with the same settings, same seed.
 KEY = ("dataset", "protocol", "detector", "seed", "max_rows", "settings")
+_PACKAGES = ("pyod_synth", "pyod", "scikit-learn", "torch", "numpy")
 
 
 def key(record):
@@ -25,6 +28,22 @@ def key(record):
     str
     """
     return json.dumps([record[part] for part in KEY], sort_keys=True)
+
+
+def failure(cell, reason):
+    """Make the record of a cell that did not come to its end.
+
+    Parameters
+    ----------
+    cell : dict
+    reason : str
+
+    Returns
+    -------
+    dict
+    """
+    versions = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
+    return {part: cell[part] for part in KEY} | {"status": "failed", "reason": reason, "versions": versions}
 
 
 class RecordsFile:

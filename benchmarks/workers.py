@@ -18,7 +18,7 @@ from multiprocessing.connection import wait
 import psutil
 from tqdm import tqdm
 
-from benchmarks.cell import failure, run_cell
+from benchmarks.results import failure
 
 # On Linux a server imports everything once and forks the processes; other systems' libraries may not survive a fork.
 _CONTEXT = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
@@ -113,7 +113,7 @@ class _Worker:
         self._connection, theirs = _CONTEXT.Pipe()
         # daemonic: ends with this process, and starts none of its own, whose memory nobody would watch
         self.process = _CONTEXT.Process(target=_serve, args=(theirs,), daemon=True)
-        with _inherited():
+        with inherited():
             self.process.start()
         theirs.close()
 
@@ -158,6 +158,8 @@ class _Worker:
 
 def _serve(connection):
     """Run the cells that come, for as long as the other end is there."""
+    from benchmarks.cell import run_cell  # torch and all: only here, the process that waits needs none of it
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all, the other end decides
     tqdm.set_lock(threading.RLock())  # its own outlives a kill, and is then complained of
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -177,7 +179,7 @@ def _die_with_parent():
 
 
 @contextmanager
-def _inherited():
+def inherited():
     """Set what a process takes from this one as it starts: one thread, and no ear for Ctrl-C while it imports."""
     before = dict(os.environ)
     os.environ.update(_ONE_THREAD)
