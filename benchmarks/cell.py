@@ -53,7 +53,7 @@ def run_cell(cell, folder=None):
             record["sizes"]["known_anomalies"] = int(parts.y_train.sum())
         name, _ = detectors.parse(cell["detector"])
         X_train, X_test = (detectors.shape_for(name, X) for X in (parts.X_train, parts.X_test))
-        with _seeded(cell["seed"]):
+        with seeded(cell["seed"]):
             detector = detectors.build(name, cell["seed"], cell["settings"], labels)
             record["parameters"] = {name: _plain(value) for name, value in detector.get_params().items()}
             start = time.perf_counter()
@@ -121,8 +121,13 @@ def _load(name, folder):
 
 
 @contextmanager
-def _seeded(seed):
-    """Seed the global generators, from which rivals draw, and put them back as they were."""
+def seeded(seed):
+    """Seed the global generators, from which rivals draw, and put them back as they were.
+
+    Parameters
+    ----------
+    seed : int
+    """
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng():
         random.seed(seed)
