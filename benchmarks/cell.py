@@ -49,7 +49,7 @@ def run_cell(cell, folder=None):
             record["sizes"]["known_anomalies"] = int(parts.y_train.sum())
         name, _ = detectors.parse(cell["detector"])
         X_train, X_test = (detectors.shape_for(name, X) for X in (parts.X_train, parts.X_test))
-        with _isolated(cell["seed"]):
+        with isolated(cell["seed"]):
             detector = detectors.build(name, cell["seed"], cell["settings"], labels)
             record["parameters"] = {name: _plain(value) for name, value in detector.get_params().items()}
             start = time.perf_counter()
@@ -101,8 +101,13 @@ def _load(name, folder):
 
 
 @contextmanager
-def _isolated(seed):
-    """Seed the global generators, from which rivals draw, and put them and torch's threads back as they were."""
+def isolated(seed):
+    """Seed the global generators, from which rivals draw, and put them and torch's threads back as they were.
+
+    Parameters
+    ----------
+    seed : int
+    """
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     # SOD's compiled loops let torch run on all cores from then on, which on small batches takes many times as long
     threads = torch.get_num_threads()

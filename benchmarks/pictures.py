@@ -17,6 +17,7 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import datasets, detectors, protocols, runner
+from benchmarks.cell import isolated
 from pyod_synth import DHAG
 
 _SHOWN = 500  # rows of each group that are embedded: more would cover each other
@@ -114,8 +115,9 @@ def scores(entry, cells, parts):
     ]
     figure, axes = _panels(cells, f"Scores of the test rows of {entry['dataset']}")
     for axis, cell in zip(axes, cells, strict=True):
-        detector = _fit(cell, parts)
-        values = detector.decision_function(detectors.shape_for(detectors.parse(cell["detector"])[0], parts.X_test))
+        with isolated(cell["seed"]):
+            detector = _fit(cell, parts)
+            values = detector.decision_function(detectors.shape_for(detectors.parse(cell["detector"])[0], parts.X_test))
         low, high = np.quantile(values, [_TAIL, 1 - _TAIL])
         lines = []
         for name, rows, color in groups:
@@ -268,14 +270,12 @@ def _check(entry, settings, folder):
 
 def _check_detector(kind, cell):
     name, _ = detectors.parse(cell["detector"])
-    if kind == "scores":
-        return
-    if name not in detectors.OURS:
+    if kind != "scores" and name not in detectors.OURS:
         raise ValueError(f"pictures of kind {kind!r} take {', '.join(detectors.OURS)}, got {name}")
-    if kind == "perturbed":
-        detector = detectors.build(name, cell["seed"], cell["settings"])
-        if not hasattr(detector, "perturb") or getattr(detector, "space", "input") != "input":
-            raise ValueError(f"pictures of kind 'perturbed' take PLAD and DHAG:space=input, got {cell['detector']}")
+    labels = protocols.named(cell["protocol"]).labels is not None
+    detector = detectors.build(name, cell["seed"], cell["settings"], labels)
+    if kind == "perturbed" and (not hasattr(detector, "perturb") or getattr(detector, "space", "input") != "input"):
+        raise ValueError(f"pictures of kind 'perturbed' take PLAD and DHAG:space=input, got {cell['detector']}")
 
 
 def _cells(entry, settings, folder):

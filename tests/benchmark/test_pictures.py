@@ -11,6 +11,8 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks import datasets, pictures, protocols
 from benchmarks.__main__ import main
+from benchmarks.cell import run_cell
+from benchmarks.results import KEY
 from benchmarks.settings import Settings
 from pyod_synth import DHAG, PLAD
 
@@ -129,16 +131,17 @@ def test_detectors_are_those_of_the_cells(images_folder):
         max_rows=40,
         oracle_epoch=True,
     )
-    assert pictures._cells(entry, own, images_folder) == [
-        {
-            "dataset": "fashion-mnist-7",
-            "protocol": "one-class-official",
-            "detector": "KNN",
-            "seed": 0,
-            "max_rows": 40,
-            "settings": {"n_neighbors": 2},
-        }
-    ]
+    (cell,) = pictures._cells(entry, own, images_folder)
+    assert [cell[part] for part in KEY] == ["fashion-mnist-7", "one-class-official", "KNN", 0, 40, {"n_neighbors": 2}]
+    assert "oracle_metric" not in cell
+
+
+def test_scores_are_those_of_the_cells():
+    # a rival that draws from the global generators in fit and in scoring
+    entry = {"kind": "scores", "dataset": "wine", "protocol": "one-class", "detectors": ["VAE:epoch_num=1"]}
+    _, (panel,), _ = panels(entry)
+    (cell,) = pictures._cells(entry, settings(entry), None)
+    assert panel.get_title().endswith(f"AUROC {run_cell(cell)['auroc']:.3f}")
 
 
 @pytest.mark.parametrize(
@@ -151,6 +154,7 @@ def test_detectors_are_those_of_the_cells(images_folder):
         ({"dataset": "fashion-mnist"}, "one data set, got the group 'fashion-mnist'"),
         ({"protocol": "nothing"}, "unknown protocol"),
         ({"detectors": ["nothing"]}, "unknown detector"),
+        ({"detectors": ["DevNet"]}, "DevNet needs labels"),
         ({"apart": 7}, r"anomalous classes of fashion-mnist-7: \[0, 1, 2, 3, 4, 5, 6, 8, 9\]; got 7"),
         ({"dataset": "wine", "apart": 1}, r"anomalous classes of wine: \[\]; got 1"),
         ({"kind": "representations", "apart": 5}, "apart is for pictures of kind 'scores'"),
