@@ -7,7 +7,9 @@ used: Ray's gives no result before all are there, and hands the tasks to process
 
 import logging
 import multiprocessing
+import socket
 import uuid
+from contextlib import ExitStack
 from threading import Lock
 
 from joblib import cpu_count
@@ -39,22 +41,27 @@ class Dask:
             raise ValueError("the backend dask needs Dask: pip install -e '.[dask]'") from error
         self._lost = distributed.scheduler.KilledWorker
         self._name = uuid.uuid4().hex
-        self._cluster = None
+        self._open = ExitStack()
+        cluster = scheduler
         if scheduler is None:
-            with dask.config.set({"distributed.worker.daemon": False}), inherited():
-                self._cluster = distributed.LocalCluster(
+            # asked for whenever a worker is started anew
+            self._open.enter_context(dask.config.set({"distributed.worker.daemon": False}))
+            with inherited():
+                cluster = distributed.LocalCluster(
                     n_workers=jobs or cpu_count(),
                     threads_per_worker=1,
                     dashboard_address=None,
                     silence_logs=logging.ERROR,
                 )
+            self._open.enter_context(cluster)
         try:
-            self._client = distributed.Client(self._cluster or scheduler, timeout=30, set_as_default=False)
+            self._client = self._open.enter_context(distributed.Client(cluster, timeout=10, set_as_default=False))
             self._client.wait_for_workers(1, timeout=30)
-        except (OSError, ValueError) as error:
-            raise ValueError(f"no Dask cluster at scheduler {scheduler!r}: {error}") from error
+        except (OSError, TimeoutError, ValueError) as error:
+            self._open.close()
+            raise ValueError(f"no Dask cluster with workers at scheduler {scheduler!r}: {error}") from error
         if any(self._client.run(_is_daemonic).values()):
-            self.close()
+            self._open.close()
             raise ValueError(
                 f"the Dask workers at {scheduler!r} may not start processes: start them with --no-nanny, or with "
                 "DASK_DISTRIBUTED__WORKER__DAEMON=False in their environment"
@@ -75,9 +82,7 @@ class Dask:
     def close(self):
         """Leave nothing on a cluster that is not ours, and end one that is."""
         self.stop()
-        self._client.close()
-        if self._cluster is not None:
-            self._cluster.close()
+        self._open.close()
 
 
 class Ray:
@@ -88,11 +93,16 @@ class Ray:
             import ray
         except ImportError as error:
             raise ValueError("the backend ray needs Ray: pip install -e '.[ray]'") from error
-        own = {"num_cpus": jobs or cpu_count(), "include_dashboard": False} if scheduler is None else {}
-        try:
-            ray.init(scheduler or "local", log_to_driver=False, logging_level="warning", **own)
-        except ConnectionError as error:
-            raise ValueError(f"no Ray cluster at scheduler {scheduler!r}: {error}") from error
+        options = {"log_to_driver": False, "logging_level": "warning"}
+        if scheduler is None:
+            ray.init("local", num_cpus=jobs or cpu_count(), include_dashboard=False, **options)
+        else:
+            try:
+                host, _, port = scheduler.removeprefix("ray://").rpartition(":")
+                socket.create_connection((host, int(port)), timeout=10).close()  # Ray itself tries for minutes
+                ray.init(scheduler, **options)
+            except (OSError, ValueError) as error:
+                raise ValueError(f"no Ray cluster at scheduler {scheduler!r}: {error}") from error
         self._ray = ray
         self._name = uuid.uuid4().hex
         self._task = ray.remote(_run_there)

@@ -1,0 +1,200 @@
+"""``python -m benchmarks``, as users run, interrupt and kill it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.results import RecordsFile, key
+
+CELLS = 12
+PATIENCE = 120  # seconds, for a machine that is busy
+
+
+@pytest.fixture
+def run_command(folder, tmp_path):
+    """A dozen cells of about half a second, one process each for two at a time."""
+    out = tmp_path / "results"
+    seeds = ",".join(map(str, range(CELLS)))
+    return [
+        *("run", "adbench", "--data", str(folder), "--datasets", "far", "--detectors", "IForest:n_estimators=300"),
+        *("--protocols", "one-class", "--seeds", seeds, "--out", str(out), "--jobs", "2"),
+    ]
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a command in a process group of its own, as a shell does."""
+    started = []
+
+    def start(arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def wait_until(condition):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def lines(out):
+    path = out / "records.jsonl"
+    return path.read_bytes().splitlines(keepends=True) if path.exists() else []
+
+
+def gone(processes, seconds):
+    """Wait until processes are gone; those that nobody reaps in a container count as gone."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        left = [process for process in processes if process.is_running() and process.status() != "zombie"]
+        if not left:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.parametrize("group", [True, False], ids=["group", "parent"])
+def test_kill_loses_and_repeats_nothing(group, run_command, start, tmp_path):
+    out = tmp_path / "results"
+    process = start(run_command)
+    wait_until(lambda: len(lines(out)) >= 3)
+    processes = psutil.Process(process.pid).children(recursive=True)
+    assert len(processes) >= 2
+    (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
+    process.wait()
+    assert gone(processes, 20)
+    before = [line for line in lines(out) if line.endswith(b"\n")]
+    assert 3 <= len(before) < CELLS
+    assert main(run_command) == 0
+    after = lines(out)
+    assert after[: len(before)] == before
+    assert len(after) == CELLS
+    assert len({key(json.loads(line)) for line in after}) == CELLS
+    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == [".records.jsonl.lock"]
+
+
+def test_interrupt_leaves_a_report(run_command, start, tmp_path):
+    out = tmp_path / "results"
+    process = start(run_command)
+    wait_until(lambda: len(lines(out)) >= 3)
+    processes = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal's Ctrl-C, to the processes of the cells as well
+    printed, shown = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert gone(processes, 20)
+    done = len(lines(out))
+    assert 3 <= done < CELLS
+    assert f"Stopped: {done} of {CELLS} cells are there. The same command goes on: python -m benchmarks run" in printed
+    assert "Traceback" not in shown
+    assert {record["status"] for record in RecordsFile(out / "records.jsonl").read()} == {"ok"}
+    assert "IForest:n_estimators=300" in (out / "report.md").read_text()
+    assert (out / "auroc.png").stat().st_size > 5_000
+    assert main(["report", str(out)]) == 0
+    assert main(run_command) == 0
+    assert len({key(json.loads(line)) for line in lines(out)}) == len(lines(out)) == CELLS
+
+
+def test_interrupt_before_anything_is_done(run_command, start, tmp_path):
+    out = tmp_path / "results"
+    run_command[run_command.index("IForest:n_estimators=300")] = "PLAD:epoch_num=10000000"
+    process = start(run_command)
+    wait_until(lambda: len(list(out.glob(".records.jsonl.*"))) >= 2)
+    os.killpg(process.pid, signal.SIGINT)
+    printed, shown = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert f"Stopped: 0 of {CELLS} cells are there." in printed
+    assert "Traceback" not in shown
+    assert [path.name for path in out.iterdir()] == ["experiment.json"]
+
+
+def test_two_runs_share_the_cells(run_command, start, tmp_path):
+    out = tmp_path / "results"
+    processes = [start(run_command) for _ in range(2)]
+    shown = [process.communicate(timeout=PATIENCE)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert all(f"{CELLS}/{CELLS}" in text for text in shown)
+    assert len(lines(out)) == CELLS
+    assert len({key(json.loads(line)) for line in lines(out)}) == CELLS
+
+
+def test_report_and_options(folder, tmp_path, capsys):
+    out = tmp_path / "results"
+    options = ["--data", str(folder), "--datasets", "far", "--detectors", "ECOD,KNN", "--protocols", "one-class"]
+    assert main(["run", "adbench", *options, "--seeds", "0,4", "--out", str(out), "--jobs", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "one-class" in printed
+    assert "KNN" in printed
+    records = RecordsFile(out / "records.jsonl").read()
+    assert {(r["dataset"], r["detector"], r["seed"]) for r in records} == {
+        ("10_far", detector, seed) for detector in ("ECOD", "KNN") for seed in (0, 4)
+    }
+    assert "python -m benchmarks run adbench" in (out / "report.md").read_text()
+    assert (out / "auroc.png").stat().st_size > 10_000
+    (out / "report.md").unlink()
+    assert main(["report", str(out)]) == 0
+    assert (out / "report.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nothing"], "no settings"),
+        (["run", "--datasets", "nothing"], "unknown data set"),
+        (["run", "--detectors", "nothing"], "unknown detector"),
+        (["run", "--protocols", "nothing"], "unknown protocol"),
+        (["run", "--time-limit", "0"], "time_limit must be above 0, got 0.0"),
+        (["run", "--memory-limit", "-1"], "memory_limit must be above 0, got -1.0"),
+        (["run", "--jobs", "0"], "jobs must be at least 1, got 0"),
+        (["run", "--backend", "nothing"], "unknown backend 'nothing'; there are local, dask, ray"),
+        (["run", "--scheduler", "tcp://127.0.0.1:1"], "scheduler is for the backends dask and ray"),
+        (["report", "nowhere"], "no records"),
+    ],
+)
+def test_wrong_arguments(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_module_runs(start, tmp_path):
+    process = start(
+        ["run", "--datasets", "wine", "--detectors", "ECOD", "--seeds", "0", "--out", str(tmp_path), "--jobs", "2"]
+    )
+    printed, shown = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert "unsupervised" in printed
+    first, *_, last = filter(None, map(str.strip, shown.splitlines()))
+    assert first == "2 of 2 cells to do, 0 done before; 2 at a time"
+    assert last.startswith("2/2 [")
+    assert last.endswith("running 0, failed 0, skipped 0]")
+
+
+def test_time_limit(tmp_path, capsys):
+    arguments = ["run", "--datasets", "wine", "--detectors", "KNN,PLAD:epoch_num=10000000", "--protocols", "one-class"]
+    assert main([*arguments, "--seeds", "0", "--out", str(tmp_path), "--time-limit", "3", "--jobs", "1"]) == 1
+    printed, shown = capsys.readouterr()
+    assert "failed: wine, one-class, PLAD:epoch_num=10000000: took longer than 3 s" in printed
+    assert "running 0, failed 1, skipped 0]" in shown
+    assert "took longer than 3 s" in (tmp_path / "report.md").read_text()
