@@ -6,6 +6,7 @@ import os
 import time
 
 import pytest
+from filelock import FileLock
 
 from benchmarks.results import RecordsFile, key
 
@@ -64,6 +65,23 @@ def test_rest_of_a_record_is_dropped_by_the_next(file):
     other.append(record(2))
     assert other.read() == [record(0), record(2)]
     assert [json.loads(line)["seed"] for line in file.path.read_text().splitlines()] == [0, 2]
+
+
+def test_what_another_is_writing_is_waited_for(file):
+    file.append(record(0))
+    line = (json.dumps(record(1)) + "\n").encode()
+    context = multiprocessing.get_context("spawn")
+    start = context.Event()
+    start.set()
+    other = context.Process(target=append_many, args=(file.path, 2, 1, start))
+    with FileLock(file.path.with_name(".records.jsonl.lock")), file.path.open("ab", buffering=0) as lines:
+        lines.write(line[:30])
+        other.start()
+        other.join(3)
+        assert other.is_alive()
+        lines.write(line[30:])
+    other.join()
+    assert [one["seed"] for one in file.read()] == [0, 1, 2]
 
 
 def test_nothing_but_a_rest(file):
