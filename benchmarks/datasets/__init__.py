@@ -51,7 +51,7 @@ def load(name, folder=None):
     folder = default_folder() if folder is None else Path(folder)
     source = BUNDLED.get(name) or files.find_path(name) or _found(folder).get(name) or images.find_subset(name, folder)
     if source is None:
-        raise ValueError(_unknown(name, folder))
+        raise ValueError(_unknown([name], folder))
     X, y, *rest = source.read()
     y = np.ravel(y)
     _check(X, y, name)
@@ -84,15 +84,16 @@ def expand(names, folder=None):
     """
     folder = default_folder() if folder is None else Path(folder)
     known = available(folder)
-    expanded = []
+    expanded, missing = [], []
     for name in names:
         members = [name] if name in known else [full for full, source in known.items() if name == source.group]
         members = members or [full for full in known if name == adbench.short(full)]
         if not members and (files.find_path(name) or images.find_subset(name, folder)):
             members = [name]
-        if not members:
-            raise ValueError(_unknown(name, folder))
+        missing += [] if members else [name]
         expanded.extend(members)
+    if missing:
+        raise ValueError(_unknown(missing, folder))
     return list(dict.fromkeys(expanded))
 
 
@@ -128,12 +129,14 @@ def _found(folder):
     return found
 
 
-def _unknown(name, folder):
-    if len(download.find(name)):
-        return f"{name!r} is not in {folder} yet; to get it: python -m benchmarks download {name}"
+def _unknown(names, folder):
+    unknown = [name for name in names if not len(download.find(name))]
+    if not unknown:
+        listed = ", ".join(map(repr, names))
+        return f"not in {folder} yet: {listed}; to get it: python -m benchmarks download {' '.join(names)}"
     return (
-        f"unknown data set or group {name!r}: not bundled, and no file that can be read in {folder} (set "
-        "PYOD_SYNTH_DATA or give --data); python -m benchmarks list shows what there is"
+        f"unknown data set or group {', '.join(map(repr, unknown))}: not bundled, and no file that can be read in "
+        f"{folder} (set PYOD_SYNTH_DATA or give --data); python -m benchmarks list shows what there is"
     )
 
 

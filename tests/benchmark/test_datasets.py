@@ -117,7 +117,9 @@ def test_images_of_files(images_folder, group, monkeypatch):
 def test_one_set_of_files_is_not_taken_for_another(images_folder):
     (images_folder / "fashion-mnist").rename(images_folder / "digits")
     assert len(datasets.expand(["mnist"], images_folder)) == 10
-    with pytest.raises(ValueError, match="is not in"):
+    with pytest.raises(
+        ValueError, match="not in .* yet: 'fashion-mnist'; to get it: python -m benchmarks download fashion-mnist"
+    ):
         datasets.expand(["fashion-mnist"], images_folder)
     (images_folder / "digits").rename(images_folder / "FashionMNIST")
     labels = images_folder / "FashionMNIST" / "t10k-labels-idx1-ubyte.gz"
@@ -125,8 +127,17 @@ def test_one_set_of_files_is_not_taken_for_another(images_folder):
     with pytest.raises(ValueError, match="unsigned bytes"):
         datasets.load("fashion-mnist-0", images_folder)
     labels.unlink()
-    with pytest.raises(ValueError, match="is not in"):
+    with pytest.raises(
+        ValueError, match="not in .* yet: 'fashion-mnist'; to get it: python -m benchmarks download fashion-mnist"
+    ):
         datasets.expand(["fashion-mnist"], images_folder)
+
+
+def test_all_that_is_absent_is_told_at_once(folder):
+    with pytest.raises(ValueError, match="download 6_cardio mnist$"):
+        datasets.expand(["far", "6_cardio", "mnist"], folder)
+    with pytest.raises(ValueError, match="unknown data set or group 'nothing', 'nor-this'"):
+        datasets.expand(["nothing", "6_cardio", "nor-this"], folder)
 
 
 @pytest.mark.parametrize("group", ["fashion-mnist", "mnist"])
