@@ -91,9 +91,9 @@ def _latest(records):
 
 
 def _list(options, command):
-    print("Settings:", ", ".join(settings.names()))
+    print("Settings:", *(f"  {name:36} {settings.load(name).title}" for name in settings.names()), sep="\n")
     print("Detectors:", *(f"  {name:24} {line}" for name, line in detectors.describe().items()), sep="\n")
-    print("Protocols:", ", ".join(protocols.PROTOCOLS))
+    print("Protocols:", *(f"  {name}" for name in protocols.PROTOCOLS), sep="\n")
     print(f"Data sets, those present in {options.data}:")
     for group, members in listing.table(options.data).groupby("group", sort=False):
         print(f"  {group}")
