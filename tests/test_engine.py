@@ -10,7 +10,7 @@ from pyod import mcp_server
 from pyod.utils.ad_engine import ADEngine
 
 import pyod_synth
-from benchmarks import report
+from benchmarks import tables
 from benchmarks.results import RecordsFile
 from pyod_synth import register
 
@@ -269,4 +269,4 @@ def test_who_is_level_with_the_best_rival(name, protocol, rival):
 
 
 def mean_of_records(protocol, metric):
-    return report.summary(RecordsFile(RECORDS).read())[protocol][metric].str.split().str[0].astype(float).to_dict()
+    return tables.summary(RecordsFile(RECORDS).read())[protocol][metric].str.split().str[0].astype(float).to_dict()
