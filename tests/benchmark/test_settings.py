@@ -1,6 +1,7 @@
 """The settings files."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 import benchmarks
 from benchmarks import datasets, detectors, runner, settings
+from benchmarks.__main__ import main
 from benchmarks.results import RecordsFile, key
 from benchmarks.settings import Settings
 
@@ -358,3 +360,21 @@ def test_published_figures_stand_beside(tmp_path):
     (tmp_path / "own.csv").write_text("dataset,protocol,detector,mean,std\nwine,one-class,PLAD,0.5,\n")
     (row,) = settings.load(str(own)).published.itertuples()
     assert (row.dataset, row.mean, row.std != row.std) == ("wine", 0.5, True)
+
+
+@pytest.mark.needs_data
+@pytest.mark.parametrize(("name", "beside"), [("plad_table5", "odds-thyroid"), ("plad_table3", "fashion-mnist-6")])
+def test_fast_run(name, beside, data_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", f"papers/{name}", "--fast", "--data", str(data_folder), "--jobs", "2"]) == 0
+    out = tmp_path / "results" / f"{name}-fast"
+    small, whole = settings.load(f"papers/{name}").shrink(), settings.load(f"papers/{name}")
+    records = RecordsFile(out / "records.jsonl").read()
+    assert {record["status"] for record in records} == {"ok"}
+    assert len(records) == len(runner.grid(small, data_folder)) < len(runner.grid(whole, data_folder))
+    text = (out / "report.md").read_text()
+    assert "small version" in text
+    # measured beside published
+    (figure,) = whole.published.query("dataset == @beside and detector == 'PLAD'").itertuples()
+    assert re.search(rf"\| {beside} +\| PLAD +\| +0\.\d{{3}}.*\| {figure.mean:.3f} ± {figure.std:.3f} \|", text)
+    assert "data:image/png" in (out / "report.html").read_text()
