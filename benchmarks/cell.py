@@ -1,5 +1,6 @@
 """One cell -> one record."""
 
+import json
 import random
 import time
 from contextlib import contextmanager
@@ -125,4 +126,8 @@ def isolated(seed):
 
 def _plain(value):
     """Make a parameter fit for JSON."""
-    return value if isinstance(value, (str, int, float, bool, list, tuple, dict, type(None))) else repr(value)
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return repr(value)
+    return value

@@ -104,3 +104,22 @@ def test_labels_of_detectors():
     for wrong in ("DHAG:", "DHAG:space", "DHAG:=1", "DHAG:space="):
         with pytest.raises(ValueError, match="NAME:parameter=value"):
             detectors.parse(wrong)
+
+
+class Odd(Broken):
+    """A model whose parameters are nothing for JSON, as xgboost's missing=nan."""
+
+    def __init__(self, missing=float("nan"), kernel=np.ones(2)):  # noqa: B008
+        pass
+
+    def decision_function(self, X):
+        return X[:, 0]
+
+
+def test_parameters_that_json_does_not_know(folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(detectors.RIVALS, "Odd", Rival(f"{__name__}.Odd"))
+    (cell,) = runner.grid(Settings("grid", ["10_far"], ["Odd"], ["one-class"], [0]), folder)
+    file = RecordsFile(tmp_path / "records.jsonl")
+    file.append(run_cell(cell, folder))
+    (record,) = file.read()
+    assert (record["status"], record["parameters"]) == ("ok", {"missing": "nan", "kernel": "array([1., 1.])"})
