@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report, settings, tables
+from benchmarks import published, report, settings, tables
 from benchmarks.results import RecordsFile
 
 ROOT = Path(__file__).parent.parent
@@ -54,6 +54,13 @@ def test_figures_beside_published_ones_are_those_of_the_records(results, metric)
     for table in tables.details(records_of(results), metric).values():
         for figure in table.to_numpy().ravel():
             assert f"| {figure} |" in RESULTS
+
+
+@pytest.mark.parametrize("results", ["plad_table5", "dhag_table2", "dhag_table2_kdd"])
+def test_published_figures_stand_beside_those_of_the_records(results):
+    for table in published.beside(records_of(results), settings.load(f"papers/{results}")).values():
+        assert len(table) >= 10
+        assert table.to_markdown(index=False) in RESULTS
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "benchmarks" / "RESULTS.md"], ids=lambda page: page.name)
