@@ -60,7 +60,7 @@ def test_figures_beside_published_ones_are_those_of_the_records(results, metric)
 def test_published_figures_stand_beside_those_of_the_records(results):
     for table in published.beside(records_of(results), settings.load(f"papers/{results}")).values():
         assert len(table) >= 10
-        assert table.to_markdown(index=False) in RESULTS
+        assert table.to_markdown(index=False, floatfmt="+.3f") in RESULTS
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "benchmarks" / "RESULTS.md"], ids=lambda page: page.name)
