@@ -293,6 +293,27 @@ def label_errors(y, seed, share):
     return told
 
 
+def known_anomalies(y, seed, share):
+    """Tell detectors some of the anomalies; every other row is 0 = unlabelled (ADBench's semi-supervised setting).
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,), int
+    seed : int
+        Of the anomalies. With the same seed, a larger share keeps those of a smaller one.
+    share : float in [0, 1)
+        Of the anomalies, rounded up to whole ones, as ADBench does where at least one is to be labelled.
+
+    Returns
+    -------
+    ndarray of shape (n,), int
+    """
+    anomalies = np.random.default_rng(seed).permutation(np.flatnonzero(y == 1))
+    told = np.zeros_like(y)
+    told[anomalies[: int(np.ceil(share * len(anomalies)))]] = 1
+    return told
+
+
 def _official(dataset):
     """Return the indices of the official training part and of the official test part."""
     if dataset.train is None:
@@ -338,6 +359,7 @@ PROTOCOLS = {
     "irrelevant-features:SHARE": Numbered(
         _SHARE, lambda share: Protocol(adbench, change=partial(synthetic.with_irrelevant_features, share=share))
     ),
+    "known-anomalies:SHARE": Numbered(_SHARE, lambda share: Protocol(adbench, partial(known_anomalies, share=share))),
     "label-errors:SHARE": Numbered(_SHARE, lambda share: Protocol(adbench, partial(label_errors, share=share))),
 }
 

@@ -124,6 +124,17 @@ def test_semi_supervised(rows, gamma, known):
     assert abs(parts.y_train.mean() - float(gamma)) <= 0.5 / 540
 
 
+def test_known_anomalies_are_a_share_of_those_that_train(rows):
+    few, many = (split(rows, f"known-anomalies:{share}", seed=0) for share in (0.05, 0.25))
+    train, _ = divided(rows, "unsupervised")
+    true = rows.y[train]
+    assert (few.y_train.sum(), many.y_train.sum()) == (4, 18)  # of 70, rounded up
+    assert (true[many.y_train == 1] == 1).all()
+    assert (many.y_train >= few.y_train).all()  # the same ones first
+    np.testing.assert_array_equal(few.X_train, split(rows, "unsupervised", seed=0).X_train)
+    assert split(rows, "known-anomalies:0", seed=0).y_train.sum() == 0
+
+
 @pytest.mark.parametrize("protocol", ["semi-supervised", "contaminated", "known-class"])
 def test_larger_shares_keep_the_anomalies_of_smaller_ones(images, protocol):
     assert anomalies(images, f"{protocol}:0.02") < anomalies(images, f"{protocol}:0.05")
@@ -330,6 +341,7 @@ def test_labels_are_handed_out_by_name_only(rows):
         "supervised",
         "semi-supervised",
         "known-class",
+        "known-anomalies",
         "label-errors",
     }
 
