@@ -1,116 +1,103 @@
-"""The PyOD side of every detector: validate, standardise, seed, train, score, threshold.
-
-This is the only file that knows PyOD. A subclass states its parameters and builds its :class:`~pyod_synth.core.Core`.
-"""
+"""The estimator around every core: validate, scale, seed, train, score, threshold."""
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from pyod.models.base import BaseDetector
-from scipy.stats import binom
-from sklearn import config_context
-from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
-from sklearn.utils._param_validation import HasMethods, Interval
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+from typing_extensions import Self
 
+from pyod_synth.core import Core
+from pyod_synth.documentation import complete
 from pyod_synth.preprocessing import Standardizer
-from pyod_synth.training import by_blocks, calibrate, epochs, score, train
+from pyod_synth.pyod_compat import PyODDetector
+from pyod_synth.seeding import RandomState, draw_seed, initializing, new_generator
+from pyod_synth.training import by_blocks, calibrate, computing, epochs
+from pyod_synth.validation import (
+    HasMethods,
+    Interval,
+    check_image_shape,
+    check_labels,
+    check_parameters,
+    check_rows,
+)
 
-# Optimiser steps of a default fit: small tables get many epochs and large ones few.
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+# Optimiser steps with epoch_num=None: small tables get many epochs and large ones few.
 _DEFAULT_STEPS = 300
-_LEAST_SIGMA = 1e-100  # of training scores
 
 
-class DeepDetector(BaseDetector):
-    """Base class of the package's detectors.
+class _Fitted:
+    """Types of the fitted attributes; not a dataclass, so that they are no parameters."""
+
+    core_: Core
+    standardizer_: Standardizer
+    device_: torch.device
+    input_shape_: tuple[int, ...]
+    history_: list[float]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Checked and scaled training rows, and what was learned of them on the way."""
+
+    x: Tensor
+    y: Tensor | None
+    standardizer: Standardizer
+    names: dict[str, Any]  # n_features_in_, and feature_names_in_ of a data frame
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class CoreDetector(_Fitted, PyODDetector):
+    """A PyOD detector whose work is done by a :class:`~pyod_synth.core.Core`; base class of all detectors.
 
     It takes tables of shape (n, d) and images of shape (n, C, H, W), or the same images flattened to (n, C * H * W)
-    with ``image_shape``. Subclasses give :meth:`build_core` and a constructor that only stores.
+    with ``image_shape``. Subclasses give :meth:`build_core` and their parameters, as a dataclass or by a constructor
+    that only stores. This class itself fits cores that only look at the training rows once; :class:`DeepDetector`
+    trains.
 
     Parameters
     ----------
-    contamination : float in (0, 0.5] or PyThresh object, default=0.1
-        Expected share of anomalies in the training rows; sets ``threshold_`` and nothing else.
-    preprocessing : bool, default=True
-        Whether to standardise each feature of a table, or each channel of an image.
-    lr : float, default=1e-3
-        Initial learning rate; it decays to zero along a cosine.
-    epoch_num : int or None, default=None
-        Passes over the training rows. None takes as many as make 300 optimiser steps.
-    batch_size : int, default=256
-        Rows per optimiser step.
-    weight_decay : float, default=1e-4
-        AdamW's decoupled weight decay.
-    device : str, torch.device or None, default=None
-        Where to compute. None takes a CUDA device if there is one, else the CPU.
-    random_state : int, RandomState instance or None, default=42
-        Seed of initial weights, batches and noise. None draws a fresh one. Global generators are left alone.
-    verbose : int, default=0
-        0 is silent, 1 shows a progress bar on standard error.
-    image_shape : tuple (C, H, W) or None, default=None
-        Shape of the images in flattened rows; None takes 2-D input for a table.
+    {shared parameters}
+
+    {attributes}
     """
 
-    _parameter_constraints = {
+    contamination: Any = 0.1
+    preprocessing: bool = True
+    device: str | torch.device | None = None
+    random_state: RandomState = 42
+    image_shape: tuple[int, ...] | None = None
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "contamination": [Interval(Real, 0, 0.5, closed="right"), HasMethods(["fit", "predict"])],
         "preprocessing": ["boolean"],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "epoch_num": [Interval(Integral, 1, None, closed="left"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
         "device": [str, torch.device, None],
         "random_state": ["random_state"],
-        "verbose": ["verbose"],
         "image_shape": [tuple, list, None],
     }
+    use_labels: ClassVar[bool] = False  # a parameter of the detectors that can learn from labels
 
-    use_labels = False  # a constructor's parameter of the detectors that can learn from labels
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Complete the docstring of a detector."""
+        super().__init_subclass__(**kwargs)
+        cls.__doc__ = complete(cls.__doc__)
 
-    def __init__(
-        self,
-        contamination=0.1,
-        preprocessing=True,
-        lr=1e-3,
-        epoch_num=None,
-        batch_size=256,
-        weight_decay=1e-4,
-        device=None,
-        random_state=42,
-        verbose=0,
-        image_shape=None,
-    ):
-        super().__init__(contamination=contamination)
-        self.preprocessing = preprocessing
-        self.lr = lr
-        self.epoch_num = epoch_num
-        self.batch_size = batch_size
-        self.weight_decay = weight_decay
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-        self.image_shape = image_shape
-
-    @property
-    def contamination(self):
-        """The parameter as PyOD reads it: a number of any type as a Python float.
-
-        PyOD tells shares from PyThresh objects by ``isinstance(contamination, (float, int))`` wherever it uses them,
-        and so takes a share of type np.float32, as the mean of float32 labels is, for a PyThresh object.
-        """
-        stored = vars(self)["contamination"]
-        return float(stored) if isinstance(stored, Real) and not isinstance(stored, (float, int)) else stored
-
-    @contamination.setter
-    def contamination(self, value):
-        vars(self)["contamination"] = value
+    def __post_init__(self) -> None:
+        """Let PyOD check the contamination."""
+        PyODDetector.__init__(self, contamination=self.contamination)
 
     @abstractmethod
-    def build_core(self, input_shape):
-        """Make the untrained networks.
+    def build_core(self, input_shape: tuple[int, ...]) -> Core:
+        """Make the untrained networks, on the CPU; their first weights are seeded from outside.
 
         Parameters
         ----------
@@ -122,8 +109,8 @@ class DeepDetector(BaseDetector):
         Core
         """
 
-    def fit(self, X, y=None):
-        """Learn what is normal.
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn what is normal. A fit that fails, or is interrupted, leaves the detector as it was.
 
         Parameters
         ----------
@@ -135,7 +122,7 @@ class DeepDetector(BaseDetector):
 
         Returns
         -------
-        self : DeepDetector
+        self : CoreDetector
 
         Raises
         ------
@@ -144,13 +131,205 @@ class DeepDetector(BaseDetector):
         FloatingPointError
             If training diverges.
         """
-        x, y, standardizer, device = self._training_rows(X, y)
-        with Seeded(self.random_state):
-            core = self.build_core(tuple(x.shape[1:])).to(device)
-            history = train(core, x, y, **self._training_options(len(x)))
-        return self._set_fitted(core, standardizer, device, history, x)
+        rows = self._check_training_rows(X, y)
+        with computing(rows.x):
+            core = self._initialize(rows.x)
+            learned = self._learn(core, rows)
+            fitted = self._calibrate(core, rows, **learned)
+        return self._become(fitted)
 
-    def staged_fit(self, X, y=None):
+    def decision_function(self, X: Any) -> Floats:
+        """Score rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or (n, C, H, W)
+            Rows shaped as in ``fit``; images may come flattened.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            Higher is more anomalous. A row's score does not depend on the rows around it, but for the rounding of
+            float32: some 1e-5 of the score's size.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``X`` holds NaN or infinity, or has another shape than the training rows.
+        """
+        x = self._to_tensor(X)
+        with computing(x):
+            return _score(self.core_, x)
+
+    def embed(self, X: Any) -> Floats:
+        """Represent rows as the networks see them: before the last layer, or between encoder and decoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or (n, C, H, W)
+            Rows shaped as in ``fit``; images may come flattened.
+
+        Returns
+        -------
+        ndarray of shape (n, k), float64
+            Each row's does not depend on the rows around it, but for rounding.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            As :meth:`decision_function`.
+        """
+        x = self._to_tensor(X)
+        with computing(x):
+            return _to_numpy(by_blocks(self.core_.embed, x))
+
+    def update_threshold(self, contamination: Any = None) -> Self:
+        """Set ``threshold_`` and ``labels_`` anew from the scores of the training rows, without another fit.
+
+        Setting ``contamination`` alone, as ``set_params`` does, changes neither.
+
+        Parameters
+        ----------
+        contamination : float in (0, 0.5], PyThresh object or None, default=None
+            The parameter's new value; None takes it as it is.
+
+        Returns
+        -------
+        self : CoreDetector
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``contamination`` is out of range; nothing changes then.
+        """
+        check_is_fitted(self)
+        fitted = self._copy(vars(self))
+        if contamination is not None:
+            fitted.contamination = contamination
+        fitted._process_decision_scores()
+        return self._become(fitted)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Keep the networks on the CPU in pickles and copies: torch loads a GPU's tensors on machines with one only."""
+        state = dict(super().__getstate__())
+        if "core_" in state and self.device_.type != "cpu":
+            state["core_"] = deepcopy(self.core_).cpu()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Return the networks to the device they were trained on; without such a device they stay on the CPU."""
+        super().__setstate__(state)
+        if "core_" in state:
+            try:
+                self.core_.to(self.device_)
+            except (RuntimeError, AssertionError):  # torch's ways to say that there is no such device
+                self.device_ = torch.device("cpu")
+                self.core_.to(self.device_)
+
+    def _check_training_rows(self, X: Any, y: Any) -> _Rows:
+        """Check parameters, rows and labels, and scale the rows; nothing is set on the detector."""
+        check_parameters(self)
+        holder = self._copy(self.get_params(deep=False))
+        X = check_rows(holder, X, shape=check_image_shape(self.image_shape), fitting=True)
+        names = {name: value for name, value in vars(holder).items() if name.endswith("_in_")}
+        labels = torch.from_numpy(check_labels(y, X)) if self.use_labels else None
+        standardizer = Standardizer(self.preprocessing).fit(X)
+        device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        x = torch.from_numpy(standardizer.transform(X)).to(device)
+        return _Rows(x, None if labels is None else labels.to(device), standardizer, names)
+
+    def _initialize(self, x: Tensor) -> Core:
+        """Build the core for rows, on their device, with a generator of its own."""
+        seed = draw_seed(self.random_state)
+        generator = new_generator(seed)
+        with initializing(generator):
+            core = self.build_core(tuple(x.shape[1:]))
+        core.generator = generator if x.device.type == "cpu" else new_generator(seed, x.device)
+        return core.float().to(x.device)
+
+    def _learn(self, core: Core, rows: _Rows) -> dict[str, Any]:
+        """Train a core in place; return further fitted attributes."""
+        return {}
+
+    def _calibrate(self, core: Core, rows: _Rows, **learned: Any) -> Self:
+        """Make a trained core ready to score, and a detector of it that is fitted as a whole."""
+        calibrate(core, rows.x, rows.y)
+        core.generator = None
+        fitted = self._copy(self.get_params(deep=False) | rows.names | learned)
+        fitted.core_, fitted.standardizer_, fitted.device_ = core, rows.standardizer, rows.x.device
+        fitted.input_shape_ = tuple(rows.x.shape[1:])
+        fitted.decision_scores_ = _score(core, rows.x)
+        fitted._process_decision_scores()
+        return fitted
+
+    def _copy(self, attributes: dict[str, Any]) -> Self:
+        """Make a detector of the same class that holds these attributes and nothing else."""
+        other = object.__new__(type(self))
+        vars(other).update(attributes)
+        return other
+
+    def _become(self, fitted: Self) -> Self:
+        """Take over the attributes of a fitted detector, in one step, which no interrupt can divide."""
+        state = vars(self) | vars(fitted)
+        if "feature_names_in_" not in vars(fitted):
+            state.pop("feature_names_in_", None)
+        self.__dict__ = state
+        return self
+
+    def _new_generator(self) -> torch.Generator:
+        """Make a generator for what a fitted detector draws; with an integer ``random_state`` the same at every call."""
+        return new_generator(draw_seed(self.random_state), self.device_)
+
+    def _to_tensor(self, X: Any) -> Tensor:
+        """Check and scale rows for a fitted core: float32 of shape (n, *input_shape_), on its device."""
+        check_is_fitted(self)
+        X = check_rows(self, X, shape=self.input_shape_, fitting=False)
+        return torch.from_numpy(self.standardizer_.transform(X)).to(self.device_)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class DeepDetector(CoreDetector):
+    """Base class of the detectors whose networks are trained.
+
+    Parameters
+    ----------
+    lr : float, default=1e-3
+        Initial learning rate; it decays to zero along a cosine.
+    epoch_num : int or None, default=None
+        Passes over the training rows. None takes as many as make 300 optimiser steps.
+    batch_size : int, default=256
+        Rows per optimiser step.
+    weight_decay : float, default=1e-4
+        AdamW's decoupled weight decay.
+    {verbose}
+    {shared parameters}
+
+    {attributes}
+    {history}
+    """
+
+    lr: float = 1e-3
+    epoch_num: int | None = None
+    batch_size: int = 256
+    weight_decay: float = 1e-4
+    verbose: int = 0
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **CoreDetector._parameter_constraints,
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "epoch_num": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+    }
+
+    def staged_fit(self, X: Any, y: Any = None) -> Iterator[Self]:
         """Learn what is normal, and stop after each epoch of the training that :meth:`fit` does.
 
         At each stop the detector is fitted, as far as it got: it scores, predicts and copies. The last one leaves it
@@ -173,151 +352,30 @@ class DeepDetector(BaseDetector):
         ------
         ValueError, FloatingPointError
             As :meth:`fit`, when the first stage is asked for, or the one that diverges.
+        RuntimeError
+            If the detector was fitted otherwise since the last stage.
         """
-        x, y, standardizer, device = self._training_rows(X, y)
-        seeded, history = Seeded(self.random_state), []
-        with seeded:
-            core = self.build_core(tuple(x.shape[1:])).to(device)
-        losses = epochs(core, x, y, **self._training_options(len(x)))
+        rows, history = self._check_training_rows(X, y), []
+        with computing(rows.x):
+            core = self._initialize(rows.x)
+        losses = epochs(core, rows.x, rows.y, **self._training_options(len(rows.x)))
         while True:
-            with seeded:
+            with computing(rows.x):
                 loss = next(losses, None)
-            if loss is None:
-                return
-            history.append(loss)
-            stage = deepcopy(core)
-            with deepcopy(seeded):  # training does not see the random numbers of this calibration
-                calibrate(stage, x, y)
-            yield self._set_fitted(stage, standardizer, device, history.copy(), x)
+                if loss is None:
+                    return
+                history.append(loss)
+                fitted = self._calibrate(_copy_core(core), rows, history_=history.copy())
+            yield self._become(fitted)
+            if self.core_ is not fitted.core_:
+                raise RuntimeError(
+                    f"staged_fit cannot go on: this {type(self).__name__} was fitted otherwise since its last stage"
+                )
 
-    def decision_function(self, X):
-        """Score rows.
+    def _learn(self, core: Core, rows: _Rows) -> dict[str, Any]:
+        return {"history_": list(epochs(core, rows.x, rows.y, **self._training_options(len(rows.x))))}
 
-        Parameters
-        ----------
-        X : array-like of shape (n, d) or (n, C, H, W)
-            Rows shaped as in ``fit``; images may come flattened.
-
-        Returns
-        -------
-        ndarray of shape (n,), float64
-            Higher is more anomalous. A row's score does not depend on the rows around it.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before ``fit``.
-        ValueError
-            If ``X`` holds NaN or infinity, or has another shape than the training rows.
-        """
-        return self._score(self._to_tensor(X))
-
-    def embed(self, X):
-        """Represent rows as the networks see them: before the last layer, or between encoder and decoder.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d) or (n, C, H, W)
-            Rows shaped as in ``fit``; images may come flattened.
-
-        Returns
-        -------
-        ndarray of shape (n, k), float64
-            Each row's does not depend on the rows around it.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before ``fit``.
-        ValueError
-            As :meth:`decision_function`.
-        """
-        x = self._to_tensor(X)
-        return by_blocks(self.core_.embed, x).double().cpu().numpy()
-
-    def predict_proba(self, X, method="linear", return_confidence=False):
-        """Probability of being normal and of being an anomaly; see :meth:`pyod.models.base.BaseDetector.predict_proba`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d) or (n, C, H, W)
-        method : {"linear", "unify"}, default="linear"
-        return_confidence : bool, default=False
-
-        Returns
-        -------
-        ndarray of shape (n, 2), float64
-            And the confidence, of shape (n,), if asked for.
-        """
-        # PyOD asks X for its shape, which a list does not have, and takes what scikit-learn scales for an array.
-        with config_context(transform_output="default"):
-            return super().predict_proba(X if hasattr(X, "shape") else np.asarray(X), method, return_confidence)
-
-    def predict_confidence(self, X):
-        """Share of slightly different training sets that give the same label; see [1]_.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d) or (n, C, H, W)
-
-        Returns
-        -------
-        ndarray of shape (n,), float64
-            Between 0 and 1.
-
-        References
-        ----------
-        .. [1] L. Perini, V. Vercruyssen and J. Davis, "Quantifying the Confidence of Anomaly Detectors in Their
-           Example-Wise Predictions", ECML PKDD 2020.
-        """
-        # PyOD compares each row with every training row, and calls the binomial distribution, in a Python loop: 3.3
-        # seconds for 100,000 rows beside as many for training. These are the same numbers, to the bit, in 0.02.
-        scores = self.decision_function(X)
-        n = len(self.decision_scores_)
-        if isinstance(self.contamination, Real):
-            share, labels = self.contamination, scores > self.threshold_
-        else:
-            share, labels = np.sum(self.labels_) / n, self.contamination.predict(scores)
-        below = np.searchsorted(np.sort(self.decision_scores_), scores, side="right")
-        confidence = 1 - binom.cdf(n - int(n * share), n, (1 + below) / (2 + n))
-        return np.where(labels, confidence, 1 - confidence)
-
-    def __getstate__(self):
-        """Keep the networks on the CPU in pickles and copies: torch loads a GPU's tensors on machines with one only."""
-        state = dict(super().__getstate__())
-        if "core_" in state and self.device_.type != "cpu":
-            state["core_"] = deepcopy(self.core_).cpu()
-        return state
-
-    def __setstate__(self, state):
-        """Return the networks to the device they were trained on; without such a device they stay on the CPU."""
-        super().__setstate__(state)
-        if "core_" in state:
-            try:
-                self.core_.to(self.device_)
-            except (RuntimeError, AssertionError):  # torch's ways to say that there is no such device
-                self.device_ = torch.device("cpu")
-                self.core_.to(self.device_)
-
-    def _process_decision_scores(self):
-        """Set ``threshold_`` and ``labels_``; anew without a fit, after ``set_params(contamination=...)``."""
-        self._validate_params()  # PyOD checks contamination in the constructor only
-        super()._process_decision_scores()
-        # PyOD divides by the deviation in predict_proba(method="unify"): NaN where all training rows score alike.
-        self._sigma = max(self._sigma, _LEAST_SIGMA)
-        return self
-
-    def _training_rows(self, X, y):
-        """Validate parameters and training rows: rows and labels as tensors, the standardiser and the device."""
-        self._validate_params()
-        X = self._validate_rows(X, fitting=True)
-        y = torch.from_numpy(self._validate_labels(y, X)) if self.use_labels else None
-        standardizer = Standardizer(self.preprocessing).fit(X)
-        device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        x = torch.from_numpy(standardizer.transform(X)).to(device)
-        return x, None if y is None else y.to(device), standardizer, device
-
-    def _training_options(self, n):
+    def _training_options(self, n: int) -> dict[str, Any]:
         """Tell :func:`pyod_synth.training.epochs` how to train on n rows."""
         return {
             "epoch_num": self.epoch_num or math.ceil(_DEFAULT_STEPS / math.ceil(n / self.batch_size)),
@@ -327,111 +385,24 @@ class DeepDetector(BaseDetector):
             "verbose": bool(self.verbose),
         }
 
-    def _set_fitted(self, core, standardizer, device, history, x):
-        """Keep what was learned, score the training rows and find the threshold."""
-        self.core_, self.standardizer_, self.device_, self.history_ = core, standardizer, device, history
-        self.decision_scores_ = self._score(x)
-        self._set_n_classes(None)  # PyOD derives the number of classes from y, where y of one class breaks it
-        return self._process_decision_scores()
 
-    def _to_tensor(self, X):
-        """Validate and standardise rows for a fitted core: float32 of shape (n, *input_shape_), on its device."""
-        check_is_fitted(self)
-        X = self._validate_rows(X, fitting=False)
-        return torch.from_numpy(self.standardizer_.transform(X)).to(self.device_)
-
-    def _score(self, x):
-        return score(self.core_, x).double().cpu().numpy()
-
-    def _validate_rows(self, X, *, fitting):
-        """Check rows and shape them as (n, *input_shape_), setting the latter when fitting.
-
-        Images are validated flattened, so that ``n_features_in_`` is C * H * W however they come.
-        """
-        if not hasattr(X, "ndim"):
-            X = np.asarray(X)
-        if X.ndim not in (2, 4):
-            hint = " Reshape your data with X.reshape(-1, 1) or X.reshape(1, -1)." if X.ndim == 1 else ""
-            raise ValueError(f"X must have shape (n, features) or (n, channels, height, width), got {X.ndim}-D.{hint}")
-        shape = self._image_shape() if fitting else self.input_shape_
-        if X.ndim == 4:
-            X = check_array(X, dtype=[np.float64, np.float32], allow_nd=True, estimator=self, input_name="X")
-            got = X.shape[1:]
-            if shape is not None and got != shape:
-                expected = "a table" if len(shape) == 1 else f"images of shape {shape}"
-                raise ValueError(f"X holds images of shape {got}, but {type(self).__name__} expects {expected}")
-            shape = got
-            X = X.reshape(len(X), -1)
-        # sums round by the order in memory, which differs between arrays and data frames
-        X = validate_data(
-            self, X, reset=fitting, dtype=[np.float64, np.float32], order="C", ensure_min_samples=2 if fitting else 1
-        )
-        if shape is None:
-            shape = X.shape[1:]
-        elif X.shape[1] != math.prod(shape):
-            raise ValueError(f"X has {X.shape[1]} features, which image_shape={shape} cannot hold: {math.prod(shape)}")
-        if fitting:
-            self.input_shape_ = shape
-        return X.reshape(len(X), *shape)
-
-    @staticmethod
-    def _validate_labels(y, X):
-        """Check labels against rows: int64 of shape (n,)."""
-        if y is None:
-            raise ValueError(
-                "y is required with use_labels=True: 1 = known anomaly, 0 = normal or unlabelled; got None"
-            )
-        y = column_or_1d(y)
-        check_consistent_length(X, y)
-        if not np.isin(y, (0, 1)).all():
-            raise ValueError(f"y must hold 0 (normal or unlabelled) and 1 (known anomaly) only, got {np.unique(y)[:5]}")
-        return y.astype(np.int64)
-
-    def _image_shape(self):
-        """Return the parameter as a tuple, or None."""
-        if self.image_shape is None:
-            return None
-        shape = tuple(self.image_shape)
-        if len(shape) != 3 or not all(isinstance(size, Integral) and size > 0 for size in shape):
-            raise ValueError(f"image_shape must be three positive integers (C, H, W), got {self.image_shape!r}")
-        return shape
+CoreDetector.__doc__ = complete(CoreDetector.__doc__)
 
 
-class Seeded:
-    """Seed torch within a block and leave every global generator as it was.
-
-    A block after the first goes on where the one before ended.
-
-    Parameters
-    ----------
-    random_state : int, RandomState instance or None
-        None draws a fresh seed.
-    """
-
-    def __init__(self, random_state):
-        if random_state is None:
-            seed = np.random.SeedSequence().entropy % 2**32
-        else:
-            seed = check_random_state(random_state).randint(2**31 - 1)
-        outside = _generators()
-        torch.manual_seed(seed)
-        self._inside = _generators()
-        _set_generators(outside)
-
-    def __enter__(self):
-        self._outside = _generators()
-        _set_generators(self._inside)
-
-    def __exit__(self, *error):
-        self._inside = _generators()
-        _set_generators(self._outside)
+def _score(core: Core, x: Tensor) -> Floats:
+    return _to_numpy(by_blocks(core.anomaly_score, x, core.row_cost(x)))
 
 
-def _generators():
-    """States of torch's generators: the processor's, and each GPU's."""
-    return torch.get_rng_state(), torch.cuda.get_rng_state_all()
+def _to_numpy(x: Tensor) -> Floats:
+    return x.cpu().double().numpy()  # not every device has float64
 
 
-def _set_generators(states):
-    torch.set_rng_state(states[0])
-    torch.cuda.set_rng_state_all(states[1])
+def _copy_core(core: Core) -> Core:
+    """Copy a core in training, so that what is done with the copy leaves its weights and random numbers alone."""
+    generator, core.generator = core.generator, None
+    copied = deepcopy(core)
+    core.generator = generator
+    if generator is not None:
+        copied.generator = torch.Generator(generator.device)
+        copied.generator.set_state(generator.get_state())
+    return copied

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 
@@ -36,7 +37,16 @@ class Core(nn.Module, ABC):
     weights (running minima, quantiles, a centre) is registered as a buffer, so that it travels with the weights.
 
     Subclasses must give every row a score that depends on that row alone, and must work for a batch of one.
+
+    Attributes
+    ----------
+    generator : torch.Generator or None
+        Where random numbers come from in :meth:`prepare`, :meth:`training_loss` and :meth:`calibrate`, on the device of
+        the rows: ``torch.randn(x.shape, generator=self.generator, device=x.device)``. Functions that are given none
+        draw from torch's global generator, which a detector must leave alone. None outside a fit.
     """
+
+    generator: torch.Generator | None = None
 
     @abstractmethod
     def training_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
@@ -104,8 +114,8 @@ class Core(nn.Module, ABC):
         """
         return x, y
 
-    def calibrate(self, x: Tensor) -> None:
-        """Fix what scoring needs beside the weights; called once, after training, in evaluation mode.
+    def calibrate(self, x: Tensor) -> None:  # noqa: B027 - most methods have nothing to do here
+        """Fix what scoring needs beside the weights; called once, after training, in evaluation mode, no gradients.
 
         Parameters
         ----------
@@ -122,3 +132,17 @@ class Core(nn.Module, ABC):
             By default one: all parameters against :meth:`training_loss`. A method with opponents returns several.
         """
         return [Player(self.parameters(), self.training_loss)]
+
+    def row_cost(self, x: Tensor) -> int:
+        """Count the numbers that scoring one row holds at a time, which bounds the rows that are scored at a time.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, *input_shape), float32
+
+        Returns
+        -------
+        int
+            By default the elements of a row; more where a row is compared with many others.
+        """
+        return x[0].numel()

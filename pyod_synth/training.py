@@ -7,34 +7,18 @@ than the networks of this package do.
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from tqdm import tqdm
 
 from pyod_synth.core import Core
 
-# Elements of one scoring block: small enough to stay in a processor's cache, large enough to amortise each call.
-_BLOCK_ELEMENTS = 2**15
+# A block of rows that is computed at a time: small enough for a processor's cache, large enough to amortise each call.
+_BLOCK_ROWS, _BLOCK_ELEMENTS = 8192, 2**18
 _LEAST_THREADED = 512  # elements of an image from which threads pay
-
-
-def train(core: Core, x: Tensor, y: Tensor | None, **options) -> list[float]:
-    """Fit a core: all epochs, and then what scoring needs beside the weights.
-
-    Parameters
-    ----------
-    core, x, y, **options
-        As in :func:`epochs`.
-
-    Returns
-    -------
-    list of float
-        What the epochs give.
-    """
-    history = list(epochs(core, x, y, **options))
-    calibrate(core, x, y)
-    return history
 
 
 def epochs(
@@ -51,7 +35,7 @@ def epochs(
     """Train a core by AdamW with a cosine-decayed learning rate, an epoch for each item asked for.
 
     Batches are drawn from what ``core.prepare`` makes of the rows. Every batch gives each of ``core.players()`` one
-    step, in order. The core stays in training mode, and is not calibrated.
+    step, in order. The core stays in training mode, and is not calibrated. Its generator draws all random numbers.
 
     Parameters
     ----------
@@ -93,16 +77,16 @@ def epochs(
     schedulers = [torch.optim.lr_scheduler.CosineAnnealingLR(o, epoch_num * batch_num) for o in optimizers]
     core.train()
     for epoch in tqdm(range(epoch_num), desc=type(core).__name__, unit="epoch", disable=not verbose):
-        total = torch.zeros((), device=x.device)
-        with _threads_for(x):
-            for rows in torch.randperm(len(training_x), device=x.device).tensor_split(batch_num):
-                for player, optimizer, scheduler in zip(players, optimizers, schedulers, strict=True):
-                    loss = player.loss(training_x[rows], None if training_y is None else training_y[rows])
-                    optimizer.zero_grad()
-                    loss.backward(inputs=player.parameters)  # opponents' gradients are not worth their time
-                    optimizer.step()
-                    scheduler.step()
-                    total += loss.detach()
+        total = torch.zeros((), dtype=torch.float32, device=x.device)
+        order = torch.randperm(len(training_x), generator=core.generator, device=x.device)
+        for rows in order.tensor_split(batch_num):
+            for player, optimizer, scheduler in zip(players, optimizers, schedulers, strict=True):
+                loss = player.loss(training_x[rows], None if training_y is None else training_y[rows])
+                optimizer.zero_grad()
+                loss.backward(inputs=player.parameters)  # opponents' gradients are not worth their time
+                optimizer.step()
+                scheduler.step()
+                total += loss.detach()
         loss = total.item() / batch_num
         if not math.isfinite(loss):
             raise FloatingPointError(
@@ -111,6 +95,7 @@ def epochs(
         yield loss
 
 
+@torch.no_grad()
 def calibrate(core: Core, x: Tensor, y: Tensor | None) -> None:
     """Make a trained core ready to score: calibrated on the rows not known to be anomalies, in evaluation mode.
 
@@ -122,37 +107,13 @@ def calibrate(core: Core, x: Tensor, y: Tensor | None) -> None:
         As in :func:`epochs`.
     """
     core.eval()
-    with _threads_for(x):
-        # known anomalies are not what is usual; without any other row they have to do
-        core.calibrate(x if y is None or y.all() else x[y == 0])
-
-
-def score(core: Core, x: Tensor) -> Tensor:
-    """Score rows.
-
-    Parameters
-    ----------
-    core : Core
-        In evaluation mode.
-    x : Tensor of shape (n, *input_shape), float32
-        Standardised rows, on the core's device.
-
-    Returns
-    -------
-    Tensor of shape (n,), float32
-        Higher is more anomalous.
-    """
-    return by_blocks(core.anomaly_score, x)
+    # known anomalies are not what is usual; without any other row they have to do
+    core.calibrate(x if y is None or y.all() else x[y == 0])
 
 
 @torch.no_grad()
-def by_blocks(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+def by_blocks(function: Callable[[Tensor], Tensor], x: Tensor, cost: int | None = None) -> Tensor:
     """Apply to rows, block by block, what gives each row a result of its own.
-
-    Every block has the same number of rows, the last one filled up with zeros: matrix products round differently for
-    different batch shapes, so this is what gives a row the same result, to the bit, in whatever company it comes. That
-    number is a power of two: processors compute what does not fill their vectors by other instructions, which round
-    differently too.
 
     Parameters
     ----------
@@ -160,31 +121,70 @@ def by_blocks(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         From (batch, *input_shape) to (batch, ...).
     x : Tensor of shape (n, *input_shape), float32
         Standardised rows, on the core's device.
+    cost : int or None, default=None
+        Numbers that the function holds for each row at a time, as of :meth:`Core.row_cost`. None takes a row's own.
 
     Returns
     -------
     Tensor of shape (n, ...), float32
+        A row's result depends on the rows of its block by rounding alone.
     """
-    block = 2 ** (max(2, _BLOCK_ELEMENTS // x[0].numel()).bit_length() - 1)
-    results = []
-    with _threads_for(x):
-        for rows in x.split(block):
-            padded = torch.cat([rows, rows.new_zeros(block - len(rows), *rows.shape[1:])])
-            results.append(function(padded)[: len(rows)])
-    return torch.cat(results)
+    block = max(1, min(_BLOCK_ROWS, _BLOCK_ELEMENTS // (cost or x[0].numel())))
+    return torch.cat([function(rows) for rows in x.split(block)])
 
 
 @contextmanager
-def _threads_for(x):
-    """Keep tables and tiny images on one thread while the block runs.
+def computing(x: Tensor) -> Iterator[None]:
+    """Compute with rows in the block under one rule, for building, training, calibrating and scoring alike.
 
-    Their matrices are small: threads gain little on an idle machine and, waiting for each other in a busy one, slowed a
-    fit of 10,000 x 20 from 4 to 70 seconds on two cores. Convolutions over larger images keep all threads.
+    Tables and tiny images are kept on one thread: their matrices are small, threads gain little on an idle machine and,
+    waiting for each other in a busy one, slowed a fit of 10,000 x 20 from 4 to 70 seconds on two cores. It also lets
+    them be fitted in a forked process, where threads that the parent process has used do not exist. Convolutions over
+    larger images keep all threads.
+
+    Gradients are on, whatever the caller has turned off.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, *input_shape)
     """
-    threads = torch.get_num_threads()
-    if x.ndim == 2 or x[0].numel() < _LEAST_THREADED:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    alone = x.ndim == 2 or x[0].numel() < _LEAST_THREADED
+    with torch.inference_mode(False), torch.enable_grad():
+        if alone:
+            _threads.enter()
+        try:
+            yield
+        finally:
+            if alone:
+                _threads.leave()
+
+
+class _OneThread:
+    """Torch's number of threads while blocks run on one, perhaps several of them at once.
+
+    Torch has a number for each thread and, behind it, one for the process, which new threads begin with. Whoever leaves
+    gets its own number back; that of the process is restored by the last one.
+    """
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.inside = 0
+        self.before = 1
+
+    def enter(self) -> None:
+        with self.lock:
+            if self.inside == 0:
+                self.before = torch.get_num_threads()
+            self.inside += 1
+            torch.set_num_threads(1)
+
+    def leave(self) -> None:
+        with self.lock:
+            self.inside -= 1
+            if self.inside:
+                threadpool_limits(self.before, user_api="openmp")  # of this thread alone
+            else:
+                torch.set_num_threads(self.before)
+
+
+_threads = _OneThread()

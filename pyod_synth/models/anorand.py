@@ -31,44 +31,44 @@ Where the paper is unclear or misprinted
 - Eq. 6 rounds to exactly 1 in float32 from norms of 17 on, the norm of an ordinary image, and so does y_mlp: all such
   rows would tie. From 8 on the sigmoid is continued along its tangent, which keeps the order.
 
-What we add
------------
-``autoencoder="restoring"`` makes the autoencoder a :class:`pyod_synth.restoration.Denoiser`: it restores the clean row
-from a noisy copy, at scales of the noise from small to large, and both blocks see the copy. Without noise, an
-autoencoder wide enough to hold the data learns to copy anything. |x - x^|_2 in Eq. 2 becomes the denoiser's error, and
-y_AE of Eq. 6 the oddness of what it cannot restore of the row itself (:class:`pyod_synth.restoration.Energies`), which
-keeps growing where the sigmoid makes all distant rows nearly equal.
+Where the default values come from
+----------------------------------
+- The paper, section 6: blocks of 32 and 16 units (``hidden_size``, ``latent_size``), ``lr=1e-4``, ``epoch_num=200``,
+  ``batch_size=128``; section 5.1: ``anomaly_share`` and ``grown_share``.
+- Ours, since the paper is silent: ``w``, no weight decay, and ``noise_level``, of which the paper says that it be at
+  least 0.52.
 
-A number for ``alpha`` takes the place of Eq. 7, which usually gives the noise-detection block almost all the weight
-(its probabilities are near 0 on training rows). What a classifier answers away from its training rows is a matter of
-chance; with real labels it is worth that weight.
+Deviations from the paper
+-------------------------
+- The optimiser is AdamW with a cosine-decayed learning rate; activations are SiLU.
 """
 
 import math
-from abc import abstractmethod
+from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
 import torch
 from imblearn.over_sampling import SMOTE
-from sklearn.utils._param_validation import Interval, StrOptions
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
-from torch.nn.functional import pad, silu, softplus
+from torch.nn.functional import silu, softplus
 
 from pyod_synth.base import DeepDetector
 from pyod_synth.core import Core
 from pyod_synth.networks import decoder, encoder
-from pyod_synth.restoration import Denoiser, check_scales
+from pyod_synth.training import by_blocks
+from pyod_synth.validation import Interval
 
 _NEIGHBOURS = 5  # of SMOTE, as its authors and imbalanced-learn have it
 _BEND = 8.0  # where the sigmoid is left for its tangent, whose slope is still far above float32's resolution there
 _THIRD_QUARTILE = 0.75
-_BLOCK_ROWS = 1024  # that the quartiles are taken of at a time
-_DEFAULT_ALPHA = 0.75
 
 
-def invent_anomalies(x, anomaly_share, grown_share, noise_level):
-    """Turn a few rows into synthetic anomalies (section 5.1), by the global generator of torch.
+def invent_anomalies(
+    x: Tensor, anomaly_share: float, grown_share: float, noise_level: float, generator: torch.Generator | None
+) -> tuple[Tensor, Tensor]:
+    """Turn a few rows into synthetic anomalies (section 5.1).
 
     Parameters
     ----------
@@ -80,6 +80,8 @@ def invent_anomalies(x, anomaly_share, grown_share, noise_level):
         Share of the result that anomalies have after SMOTE; never less than before.
     noise_level : float
         Standard deviation of the noise on them.
+    generator : torch.Generator or None
+        On the device of the rows.
 
     Returns
     -------
@@ -88,7 +90,7 @@ def invent_anomalies(x, anomaly_share, grown_share, noise_level):
     y : Tensor of shape (m,), int64
         1 for anomalies.
     """
-    normal, chosen = x[torch.randperm(len(x), device=x.device)].tensor_split(
+    normal, chosen = x[torch.randperm(len(x), generator=generator, device=x.device)].tensor_split(
         [len(x) - min(max(1, round(anomaly_share * len(x))), len(x) - 1)]
     )
     number = max(len(chosen), round(len(normal) * grown_share / (1 - grown_share)))
@@ -100,17 +102,18 @@ def invent_anomalies(x, anomaly_share, grown_share, noise_level):
         smote = SMOTE(
             sampling_strategy={1: number},
             k_neighbors=min(_NEIGHBOURS, len(chosen) - 1),
-            random_state=int(torch.randint(2**31 - 1, ())),
+            random_state=int(torch.randint(2**31 - 1, (), generator=generator, device=x.device)),
         )
         rows = torch.cat([normal, chosen]).flatten(1).cpu().numpy()
-        rows, labels = smote.fit_resample(rows, np.repeat([0, 1], [len(normal), len(chosen)]))
+        with threadpool_limits(1, user_api="openmp"):  # else its neighbours hang in a forked process
+            rows, labels = smote.fit_resample(rows, np.repeat([0, 1], [len(normal), len(chosen)]))
         grown = torch.from_numpy(rows[labels == 1]).to(x).view(number, *x.shape[1:])
-    anomalies = grown + noise_level * torch.randn_like(grown)
-    y = torch.cat([torch.zeros(len(normal)), torch.ones(number)]).long().to(x.device)
-    return torch.cat([normal, anomalies]), y
+    noise = torch.randn(grown.shape, generator=generator, device=x.device, dtype=x.dtype)
+    y = torch.cat([x.new_zeros(len(normal)), x.new_ones(number)]).long()
+    return torch.cat([normal, grown + noise_level * noise]), y
 
 
-def anorand_loss(distance, logit, y, w):
+def anorand_loss(distance: Tensor, logit: Tensor, y: Tensor, w: float) -> Tensor:
     """Eq. 4, averaged over rows.
 
     Parameters
@@ -131,38 +134,14 @@ def anorand_loss(distance, logit, y, w):
     return (w * (softplus(logit) - y * logit) + (1 - w) * (1 - y) * distance).mean()
 
 
-def continued_sigmoid(v):
+def continued_sigmoid(v: Tensor) -> Tensor:
     """Sigmoid up to 8, and beyond that its tangent there: it never saturates upwards."""
     bend = torch.sigmoid(v.new_tensor(_BEND))
     return torch.where(v < _BEND, torch.sigmoid(v), bend + bend * (1 - bend) * (v - _BEND))
 
 
-class Blocks(nn.Module):
-    """Noise-detection block and encoder side by side, each seeing the row in its own form.
-
-    Parameters
-    ----------
-    detection : nn.Module
-        F of Eq. 1 up to its last hidden layer z0: from (batch, *input_shape).
-    encoder : nn.Module
-        E of Eq. 1: from rows that may have more features, or channels, than those.
-    channels : int
-        Features, or channels, that ``detection`` takes.
-    fill : int
-        Zeros to append.
-    """
-
-    def __init__(self, detection, encoder, channels, fill):
-        super().__init__()
-        self.detection, self.encoder, self.channels, self.fill = detection, encoder, channels, fill
-
-    def forward(self, x):
-        """Join z0 and z1: (batch, narrow + latent_size + fill)."""
-        return pad(torch.cat([silu(self.detection(x[:, : self.channels])), self.encoder(x)], dim=1), (0, self.fill))
-
-
 class AnoRandCore(Core):
-    """What both autoencoders share: the noise-detection block, synthetic labels, Eq. 4 and the score.
+    """Noise-detection block and autoencoder.
 
     Parameters
     ----------
@@ -171,195 +150,109 @@ class AnoRandCore(Core):
     hidden_size : int
         Units of the first hidden layer of each block; the second has half as many.
     latent_size : int
-    told : int
-        Features, or channels, that the encoder sees beyond those of the row.
     w : float
-    alpha : float or None
-        Weight of the noise-detection block in the score; None takes Eq. 6 to 8.
     anomaly_share, grown_share, noise_level : float
         See :func:`invent_anomalies`.
     """
 
-    def __init__(self, input_shape, hidden_size, latent_size, told, w, alpha, anomaly_share, grown_share, noise_level):
+    quartiles: Tensor
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        hidden_size: int,
+        latent_size: int,
+        *,
+        w: float,
+        anomaly_share: float,
+        grown_share: float,
+        noise_level: float,
+    ):
         super().__init__()
         narrow = math.ceil(hidden_size / 2)
-        self.w, self.alpha = w, alpha
+        self.w = w
         self.invention = (anomaly_share, grown_share, noise_level)
-        first, *rest = input_shape
         self.detection = encoder(input_shape, (hidden_size,), narrow)
         self.detection_output = nn.Linear(narrow, 1)
-        # Products over a length that is no multiple of four add up in an order that depends on a row's place, where
-        # few numbers come out: zeros fill the decoder's input up to one.
-        fill = -(narrow + latent_size) % 4
-        self.blocks = Blocks(
-            self.detection, encoder((first + told, *rest), (hidden_size, narrow), latent_size), first, fill
-        )
-        self.decoder = decoder(narrow + latent_size + fill, (narrow, hidden_size), input_shape)
+        self.encoder = encoder(input_shape, (hidden_size, narrow), latent_size)
+        self.decoder = decoder(narrow + latent_size, (narrow, hidden_size), input_shape)
         self.register_buffer("quartiles", torch.ones(2))  # of y_mlp and y_AE: Q3^0 and Q3^1
 
-    @abstractmethod
-    def restoring_loss(self, x: Tensor) -> Tensor:
-        """How badly rows (batch, *input_shape) are restored while learning: (batch,)."""
-
-    @abstractmethod
-    def restoring_score(self, x: Tensor) -> Tensor:
-        """How badly rows (batch, *input_shape) are restored in the end: (batch,)."""
-
-    def prepare(self, x, y):
+    def prepare(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         """Join synthetic anomalies, unless real labels came."""
-        return invent_anomalies(x, *self.invention) if y is None else (x, y)
+        return invent_anomalies(x, *self.invention, self.generator) if y is None else (x, y)
 
-    def training_loss(self, x, y):
+    def training_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Eq. 4."""
-        return anorand_loss(self.restoring_loss(x), self.logit(x), y, self.w)
+        assert y is not None  # prepare sees to it
+        distance, logit = self.distance_and_logit(x)
+        return anorand_loss(distance, logit, y, self.w)
 
-    @torch.no_grad()
-    def calibrate(self, x):
+    def calibrate(self, x: Tensor) -> None:
         """Keep the quartiles of Eq. 7."""
-        probabilities = torch.cat([torch.stack(self.probabilities(block)) for block in x.split(_BLOCK_ROWS)], dim=1)
-        self.quartiles = probabilities.kthvalue(math.ceil(_THIRD_QUARTILE * len(x)), dim=1).values
+        probabilities = by_blocks(lambda rows: torch.stack(self.probabilities(rows), dim=1), x)
+        self.quartiles.copy_(probabilities.kthvalue(math.ceil(_THIRD_QUARTILE * len(x)), dim=0).values)
 
-    def anomaly_score(self, x):
-        """Eq. 8; the module's text says what a number for alpha changes."""
-        if self.alpha is not None:
-            return (1 - self.alpha) * self.restoring_score(x) + self.alpha * torch.sigmoid(self.logit(x))
+    def anomaly_score(self, x: Tensor) -> Tensor:
+        """Eq. 8."""
         noise, poor = self.probabilities(x)
         # alpha of Eq. 7 is the second of these
         others, alpha = self.quartiles / self.quartiles.sum()
         return others * poor + alpha * noise
 
-    def logit(self, x):
-        """Logit of y_mlp for rows (batch, *input_shape): (batch,)."""
-        return self.detection_output(silu(self.detection(x))).squeeze(1)
-
-    def probabilities(self, x):
-        """Find y_mlp and y_AE of Eq. 6, both continued, for rows (batch, *input_shape): two of (batch,)."""
-        return continued_sigmoid(self.logit(x)), continued_sigmoid(self.restoring_score(x))
-
-
-class PlainCore(AnoRandCore):
-    """The paper's form: an autoencoder that restores rows from themselves.
-
-    Parameters
-    ----------
-    input_shape : tuple of int
-        (d,) or (C, H, W).
-    hidden_size, latent_size : int
-    **shared
-        See :class:`AnoRandCore`.
-    """
-
-    def __init__(self, input_shape, hidden_size, latent_size, **shared):
-        super().__init__(input_shape, hidden_size, latent_size, told=0, **shared)
-
-    def restoring_loss(self, x):
-        """|x - x^|_2."""
-        return torch.linalg.vector_norm((x - self.decoder(self.blocks(x))).flatten(1), dim=1)
-
-    def restoring_score(self, x):
-        """|x - x^|_2."""
-        return self.restoring_loss(x)
-
-    def embed(self, x):
+    def embed(self, x: Tensor) -> Tensor:
         """Join z0 and z1, as the decoder sees them."""
-        return self.blocks(x)
+        return torch.cat([silu(self.detection(x)), self.encoder(x)], dim=1)
+
+    def distance_and_logit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Find |x - x^|_2 and the logit of y_mlp for rows (batch, *input_shape): two of (batch,)."""
+        z0 = silu(self.detection(x))
+        restored = self.decoder(torch.cat([z0, self.encoder(x)], dim=1))
+        return torch.linalg.vector_norm((x - restored).flatten(1), dim=1), self.detection_output(z0).squeeze(1)
+
+    def probabilities(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Find y_mlp and y_AE of Eq. 6, both continued, for rows (batch, *input_shape): two of (batch,)."""
+        distance, logit = self.distance_and_logit(x)
+        return continued_sigmoid(logit), continued_sigmoid(distance)
 
 
-class RestoringCore(AnoRandCore):
-    """AnoRand with an autoencoder that restores rows from noisy copies; see the module's text.
-
-    Parameters
-    ----------
-    input_shape : tuple of int
-        (d,) or (C, H, W).
-    hidden_size, latent_size : int
-    scales : sequence of float
-        Scales of the noise.
-    **shared
-        See :class:`AnoRandCore`.
-    """
-
-    def __init__(self, input_shape, hidden_size, latent_size, scales, **shared):
-        super().__init__(input_shape, hidden_size, latent_size, told=1, **shared)
-        self.denoiser = Denoiser(input_shape, self.blocks, self.decoder, scales)
-
-    def restoring_loss(self, x):
-        """Error of the denoiser."""
-        return self.denoiser.loss(x)
-
-    def restoring_score(self, x):
-        """Oddness of what is not restored."""
-        return self.denoiser.oddness(x)
-
-    def embed(self, x):
-        """Join z0 and z1 at the smallest scale."""
-        return self.denoiser.embed(x)
-
-    def calibrate(self, x):
-        """Learn what is usual, and keep the quartiles of Eq. 7."""
-        self.denoiser.calibrate(x)
-        super().calibrate(x)
-
-
+@dataclass(kw_only=True, eq=False, repr=False)
 class AnoRand(DeepDetector):
     """AnoRand: a noise detector and an autoencoder trained together on random synthetic labels.
 
     Moves a few training rows by noise and labels them anomalies; one block learns to detect them, and hands what it
     sees to an autoencoder that restores the other rows. Both are scored. See :mod:`pyod_synth.models.anorand` for the
-    equations and the deviations from the paper.
-
-    The paper's own form is ``AnoRand(autoencoder="plain", alpha="quartiles", hidden_size=32, latent_size=16, lr=1e-4,
-    epoch_num=200, batch_size=128)``, with noise of at least 0.52.
+    equations, where the default values come from, and the deviations from the paper [1]_.
 
     Parameters
     ----------
-    autoencoder : {"restoring", "plain"}, default="restoring"
-        "plain" is the paper's. "restoring" restores rows from noisy copies at several scales, and what it cannot
-        restore grows with the distance from the training rows.
-    scales : sequence of float, default=(0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
-        Deviations of the noise that rows are restored from, in standard deviations of a feature: learned between the
-        smallest and the largest, scored at each and at the infinite scale; only for the restoring autoencoder.
     w : float in [0, 1], default=0.2
         Weight of the noise-detection block in the loss (Eq. 4).
-    alpha : float in [0, 1], "quartiles" or None, default=None
-        Weight of the noise-detection block in the score. A number weighs its probability against what could not be
-        restored; "quartiles" is the paper's score (Eq. 6 to 8). None takes 0.75 without labels and "quartiles" with
-        them.
     anomaly_share : float in (0, 0.5], default=0.02
         Share of training rows that become synthetic anomalies.
     grown_share : float in (0, 0.5], default=0.05
-        Share that SMOTE grows them to.
+        Share that SMOTE [2]_ grows them to.
     noise_level : float, default=1.0
         Standard deviation of the noise on synthetic anomalies, in standard deviations of a feature.
     use_labels : bool, default=False
         Whether to train on real labels, given to ``fit``, instead of synthetic ones.
-    hidden_size : int, default=128
+    hidden_size : int, default=32
         Units of the first hidden layer of each block of a table; the second has half as many.
     latent_size : int, default=16
         Length of the autoencoder's latent.
-    contamination, preprocessing, lr, epoch_num, batch_size, weight_decay, device, random_state, verbose, image_shape
-        See :class:`pyod_synth.base.DeepDetector`.
+    lr : float, default=1e-4
+        Initial learning rate.
+    epoch_num : int or None, default=200
+        Passes over the training rows. None takes as many as make 300 optimiser steps.
+    batch_size : int, default=128
+        Rows per optimiser step.
+    weight_decay : float, default=0.0
+        AdamW's decoupled weight decay.
+    {verbose}
+    {shared parameters}
 
-    Attributes
-    ----------
-    decision_scores_ : ndarray of shape (n,), float64
-        Scores of the training rows; higher is more anomalous.
-    threshold_ : float
-        Score above which ``predict`` says anomaly.
-    labels_ : ndarray of shape (n,), int
-        1 for training rows above the threshold, else 0.
-    history_ : list of float
-        Mean loss of each epoch.
-    core_ : Core
-        The trained networks.
-    device_ : torch.device
-        Where they are.
-    input_shape_ : tuple of int
-        (d,) or (C, H, W).
-    n_features_in_ : int
-        d, or C * H * W.
-    feature_names_in_ : ndarray of shape (d,), object
-        Column names, if fitted on a data frame.
+    {attributes}
+    {history}
 
     References
     ----------
@@ -372,17 +265,26 @@ class AnoRand(DeepDetector):
     >>> import numpy as np
     >>> from pyod_synth import AnoRand
     >>> X = np.random.default_rng(0).normal(size=(200, 2))
-    >>> clf = AnoRand(contamination=0.05, epoch_num=50).fit(X)
-    >>> clf.predict([[0.0, 0.0], [9.0, -9.0]])
-    array([0, 1])
+    >>> clf = AnoRand(contamination=0.05, epoch_num=20).fit(X)
+    >>> clf.labels_.sum()
+    np.int64(10)
     """
+
+    w: float = 0.2
+    anomaly_share: float = 0.02
+    grown_share: float = 0.05
+    noise_level: float = 1.0
+    use_labels: bool = False
+    hidden_size: int = 32
+    latent_size: int = 16
+    lr: float = 1e-4
+    epoch_num: int | None = 200
+    batch_size: int = 128
+    weight_decay: float = 0.0
 
     _parameter_constraints = {
         **DeepDetector._parameter_constraints,
-        "autoencoder": [StrOptions({"restoring", "plain"})],
-        "scales": [tuple, list],
         "w": [Interval(Real, 0, 1, closed="both")],
-        "alpha": [Interval(Real, 0, 1, closed="both"), StrOptions({"quartiles"}), None],
         "anomaly_share": [Interval(Real, 0, 0.5, closed="right")],
         "grown_share": [Interval(Real, 0, 0.5, closed="right")],
         "noise_level": [Interval(Real, 0, None, closed="left")],
@@ -391,64 +293,14 @@ class AnoRand(DeepDetector):
         "latent_size": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(
-        self,
-        autoencoder="restoring",
-        scales=(0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4),
-        w=0.2,
-        alpha=None,
-        anomaly_share=0.02,
-        grown_share=0.05,
-        noise_level=1.0,
-        use_labels=False,
-        hidden_size=128,
-        latent_size=16,
-        contamination=0.1,
-        preprocessing=True,
-        lr=1e-3,
-        epoch_num=None,
-        batch_size=256,
-        weight_decay=1e-4,
-        device=None,
-        random_state=42,
-        verbose=0,
-        image_shape=None,
-    ):
-        super().__init__(
-            contamination=contamination,
-            preprocessing=preprocessing,
-            lr=lr,
-            epoch_num=epoch_num,
-            batch_size=batch_size,
-            weight_decay=weight_decay,
-            device=device,
-            random_state=random_state,
-            verbose=verbose,
-            image_shape=image_shape,
+    def build_core(self, input_shape: tuple[int, ...]) -> AnoRandCore:
+        """Make the networks; see :meth:`pyod_synth.base.CoreDetector.build_core`."""
+        return AnoRandCore(
+            input_shape,
+            self.hidden_size,
+            self.latent_size,
+            w=self.w,
+            anomaly_share=self.anomaly_share,
+            grown_share=self.grown_share,
+            noise_level=self.noise_level,
         )
-        self.autoencoder = autoencoder
-        self.scales = scales
-        self.w = w
-        self.alpha = alpha
-        self.anomaly_share = anomaly_share
-        self.grown_share = grown_share
-        self.noise_level = noise_level
-        self.use_labels = use_labels
-        self.hidden_size = hidden_size
-        self.latent_size = latent_size
-
-    def build_core(self, input_shape):
-        """Make the networks; see :meth:`DeepDetector.build_core`."""
-        alpha = ("quartiles" if self.use_labels else _DEFAULT_ALPHA) if self.alpha is None else self.alpha
-        sizes = (input_shape, self.hidden_size, self.latent_size)
-        shared = {
-            "w": self.w,
-            "alpha": None if alpha == "quartiles" else alpha,
-            "anomaly_share": self.anomaly_share,
-            "grown_share": self.grown_share,
-            "noise_level": self.noise_level,
-        }
-        if self.autoencoder == "plain":
-            return PlainCore(*sizes, **shared)
-        check_scales(self.scales)
-        return RestoringCore(*sizes, self.scales, **shared)

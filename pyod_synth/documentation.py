@@ -1,0 +1,45 @@
+"""Docstrings that all detectors share, written once: ``help`` shows them with each detector."""
+
+PARAMETERS = """contamination : float in (0, 0.5] or PyThresh object, default=0.1
+        Expected share of anomalies in the training rows; sets ``threshold_`` and nothing else.
+    preprocessing : bool, default=True
+        Whether to standardise each feature of a table, or each channel of an image.
+    device : str, torch.device or None, default=None
+        Where to compute. None takes a CUDA device if there is one, else the CPU.
+    random_state : int, RandomState instance or None, default=42
+        Seed of all random numbers. None draws a fresh one. Global generators are left alone.
+    image_shape : tuple (C, H, W) or None, default=None
+        Shape of the images in flattened rows; None takes 2-D input for a table."""
+
+VERBOSE = """verbose : int, default=0
+        0 is silent, 1 shows a progress bar on standard error."""
+
+ATTRIBUTES = """Attributes
+    ----------
+    decision_scores_ : ndarray of shape (n,), float64
+        Scores of the training rows; higher is more anomalous.
+    threshold_ : float
+        Score above which ``predict`` says anomaly.
+    labels_ : ndarray of shape (n,), int
+        1 for training rows above the threshold, else 0.
+    core_ : pyod_synth.core.Core
+        What scores: the trained networks.
+    device_ : torch.device
+        Where it is.
+    input_shape_ : tuple of int
+        (d,) or (C, H, W).
+    n_features_in_ : int
+        d, or C * H * W.
+    feature_names_in_ : ndarray of shape (d,), object
+        Column names, if fitted on a data frame."""
+
+HISTORY = """history_ : list of float
+        Mean loss of each epoch, summed over the networks that have losses of their own."""
+
+
+def complete(docstring: str | None) -> str | None:
+    """Put the shared parts in the place of ``{shared parameters}``, ``{verbose}``, ``{attributes}``, ``{history}``."""
+    parts = {"shared parameters": PARAMETERS, "verbose": VERBOSE, "attributes": ATTRIBUTES, "history": HISTORY}
+    for name, text in parts.items():
+        docstring = docstring and docstring.replace(f"{{{name}}}", text)
+    return docstring

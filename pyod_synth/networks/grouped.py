@@ -1,0 +1,65 @@
+"""Several networks of the same form, computed as one."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class GroupedLinear(nn.Module):
+    """Linear maps, each of its own share of the input.
+
+    Parameters
+    ----------
+    groups, inputs, outputs : int
+        Number of maps, and the sizes of each.
+    """
+
+    def __init__(self, groups: int, inputs: int, outputs: int):
+        super().__init__()
+        bound = 1 / math.sqrt(inputs)
+        self.weight = nn.Parameter(torch.empty(groups, inputs, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(groups, 1, outputs).uniform_(-bound, bound))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, groups * channels, *sizes) to (batch, groups, outputs)."""
+        x = x.reshape(len(x), *self.weight.shape[:2]).transpose(0, 1)
+        return torch.baddbmm(self.bias, x, self.weight).transpose(0, 1)
+
+
+def grouped_cnn(
+    groups: int, input_shape: Sequence[int], filters: int, output_channels: int, output_size: int | None
+) -> nn.Sequential:
+    """Convolutional networks side by side, each with two hidden layers.
+
+    Parameters
+    ----------
+    groups : int
+    input_shape : sequence of int
+        (channels, *sizes) of what each network sees, with one size for tables and two for images.
+    filters : int
+        Of each hidden layer of each network.
+    output_channels : int
+        Of an output with the sizes of the input.
+    output_size : int or None
+        Length of an output that is a vector instead; the hidden layers then halve the sizes twice.
+
+    Returns
+    -------
+    nn.Sequential
+        Maps (batch, groups * channels, *sizes) to (batch, groups * output_channels, *sizes) or (batch, groups,
+        output_size).
+    """
+    channels, *sizes = input_shape
+    convolution, kernel = (nn.Conv2d, 5) if len(sizes) == 2 else (nn.Conv1d, 3)
+    stride = 1 if output_size is None else 2
+
+    def layer(inputs: int, outputs: int) -> nn.Module:
+        return convolution(groups * inputs, groups * outputs, kernel, stride, kernel // 2, groups=groups)
+
+    body = [layer(channels, filters), nn.SiLU(), layer(filters, filters), nn.SiLU()]
+    if output_size is None:
+        return nn.Sequential(*body, layer(filters, output_channels))
+    smallest = math.prod(math.ceil(math.ceil(size / 2) / 2) for size in sizes)
+    return nn.Sequential(*body, GroupedLinear(groups, filters * smallest, output_size))

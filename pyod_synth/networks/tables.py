@@ -1,0 +1,43 @@
+"""Networks for tables, and for vectors of any kind."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+
+def mlp(sizes: Sequence[int]) -> nn.Sequential:
+    """Fully connected layers with SiLU between them.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Units of each layer, input and output included; at least two.
+
+    Returns
+    -------
+    nn.Sequential
+        Maps (batch, sizes[0]) to (batch, sizes[-1]).
+    """
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.SiLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+class Flat(nn.Module):
+    """Apply a network on vectors to rows of any shape.
+
+    Parameters
+    ----------
+    net : nn.Module
+        Maps (batch, inputs) to (batch, outputs).
+    """
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, *shape) with prod(shape) = inputs to (batch, outputs)."""
+        return self.net(x.flatten(1))

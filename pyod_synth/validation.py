@@ -1,0 +1,137 @@
+"""What a user hands over -> checked arrays, or one clear error. The only module that uses scikit-learn's private checks."""
+
+import math
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_parameter_constraints
+from sklearn.utils.validation import validate_data
+
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "check_image_shape",
+    "check_labels",
+    "check_parameters",
+    "check_rows",
+    "check_scales",
+]
+
+Shape = tuple[int, ...]
+
+
+def check_parameters(detector: Any) -> None:
+    """Check the parameters of a detector against its ``_parameter_constraints``.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, what was got and what is allowed.
+    """
+    parameters = detector.get_params(deep=False)
+    validate_parameter_constraints(detector._parameter_constraints, parameters, type(detector).__name__)
+
+
+def check_rows(
+    estimator: BaseEstimator, X: Any, *, shape: Shape | None, fitting: bool
+) -> np.ndarray[Any, np.dtype[np.floating]]:
+    """Check rows, and shape them as (n, *shape).
+
+    Images are checked flattened, so that ``n_features_in_`` is C * H * W however they come.
+
+    Parameters
+    ----------
+    estimator : sklearn.base.BaseEstimator
+        ``n_features_in_`` and ``feature_names_in_`` are set on it when fitting, and else compared with.
+    X : array-like of shape (n, d) or (n, C, H, W)
+    shape : tuple of int or None
+        (d,) or (C, H, W) that rows must have. None takes the rows' own.
+    fitting : bool
+
+    Returns
+    -------
+    ndarray of shape (n, *shape), float64 or float32
+
+    Raises
+    ------
+    ValueError
+        If there are too few rows, values that are not finite, or rows of another shape.
+    """
+    if not hasattr(X, "ndim"):
+        X = np.asarray(X)
+    if X.ndim not in (2, 4):
+        hint = {
+            1: " Reshape your data with X.reshape(-1, 1) or X.reshape(1, -1).",
+            3: " Grey images need an axis for their one channel: X[:, None]; flattened, image_shape=(1, H, W).",
+        }.get(X.ndim, "")
+        raise ValueError(f"X must have shape (n, features) or (n, channels, height, width), got {X.ndim}-D.{hint}")
+    if X.ndim == 4:
+        X = check_array(X, dtype=[np.float64, np.float32], allow_nd=True, estimator=estimator, input_name="X")
+        got = X.shape[1:]
+        if shape is not None and got != shape:
+            expected = "a table" if len(shape) == 1 else f"images of shape {shape}"
+            raise ValueError(f"X holds images of shape {got}, but {type(estimator).__name__} expects {expected}")
+        shape = got
+        X = X.reshape(len(X), -1)
+    # sums round by the order in memory, which differs between arrays and data frames
+    X = validate_data(
+        estimator, X, reset=fitting, dtype=[np.float64, np.float32], order="C", ensure_min_samples=2 if fitting else 1
+    )
+    if shape is None:
+        shape = X.shape[1:]
+    elif X.shape[1] != math.prod(shape):
+        raise ValueError(f"X has {X.shape[1]} features, which image_shape={shape} cannot hold: {math.prod(shape)}")
+    return X.reshape(len(X), *shape)
+
+
+def check_labels(y: Any, X: np.ndarray) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Check labels against rows.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,) or None
+        1 = known anomaly, 0 = normal or unlabelled.
+    X : ndarray of shape (n, ...)
+
+    Returns
+    -------
+    ndarray of shape (n,), int64
+
+    Raises
+    ------
+    ValueError
+        If there are none, another number than there are rows, or other values than 0 and 1.
+    """
+    if y is None:
+        raise ValueError("y is required with use_labels=True: 1 = known anomaly, 0 = normal or unlabelled; got None")
+    y = column_or_1d(y)
+    check_consistent_length(X, y)
+    if not np.isin(y, (0, 1)).all():
+        raise ValueError(f"y must hold 0 (normal or unlabelled) and 1 (known anomaly) only, got {np.unique(y)[:5]}")
+    return y.astype(np.int64)
+
+
+def check_image_shape(image_shape: Any) -> Shape | None:
+    """Return the parameter as a tuple, or None.
+
+    Raises
+    ------
+    ValueError
+        If it is not three positive integers.
+    """
+    if image_shape is None:
+        return None
+    shape = tuple(image_shape)
+    if len(shape) != 3 or not all(isinstance(size, Integral) and size > 0 for size in shape):
+        raise ValueError(f"image_shape must be three positive integers (C, H, W), got {image_shape!r}")
+    return shape
+
+
+def check_scales(scales: Any) -> None:
+    """Raise ValueError unless there is a scale, and all are positive finite numbers."""
+    if not scales or not all(isinstance(s, (int, float)) and 0 < s < math.inf for s in scales):
+        raise ValueError(f"scales must be positive finite numbers, at least one, got {scales!r}")
