@@ -1,13 +1,25 @@
-"""What the tests know of the exported detectors: they find them by themselves."""
+"""What the tests know of the detectors: they find them by themselves."""
 
-import pyod_synth
+import numpy as np
 
-DETECTORS = [getattr(pyod_synth, name) for name in pyod_synth.__all__]
+from pyod_synth import all_detectors
 
-_SMALL = {"epoch_num": 2, "batch_size": 32, "hidden_size": 8, "latent_size": 2, "random_state": 0}
+DETECTORS = list(all_detectors().values())
+
+_SMALL = {"epoch_num": 2, "batch_size": 32, "hidden_size": 8, "latent_size": 2, "memory_size": 40, "random_state": 0}
 
 
 def small(detector, **parameters):
     """Construct a detector with networks that train in milliseconds."""
     known = detector().get_params()
     return detector(**{name: value for name, value in (_SMALL | parameters).items() if name in known})
+
+
+def trains(detector):
+    """Whether a detector trains networks, rather than looking at the training rows once."""
+    return "epoch_num" in detector().get_params()
+
+
+def assert_same(actual, expected):
+    """Check that results are the same but for the rounding of float32: 1e-5 of the largest."""
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
