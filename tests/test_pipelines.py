@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
-from tests.detectors import DETECTORS, small
+from tests.detectors import DETECTORS, finds_far_rows, small
 
 pytestmark = pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.__name__)
 
@@ -79,10 +79,10 @@ def test_pandas_everywhere(detector, frame, images):
 
 @pytest.mark.filterwarnings("error:X does not have valid feature names:UserWarning")
 def test_search_in_processes(detector, labelled):
-    X, y = labelled
+    (X, y), step = labelled, detector.__name__.lower()
     search = GridSearchCV(
         make_pipeline(StandardScaler(), small(detector)),
-        {f"{detector.__name__.lower()}__lr": [1e-3, 1e-2], f"{detector.__name__.lower()}__contamination": [0.1, 0.2]},
+        {f"{step}__random_state": [0, 1], f"{step}__contamination": [0.1, 0.2]},
         scoring={"auroc": "roc_auc", "precision": "average_precision", "f1": "f1"},
         refit="auroc",
         cv=StratifiedKFold(2),
@@ -93,8 +93,8 @@ def test_search_in_processes(detector, labelled):
     assert np.isfinite(auroc).all()
     assert auroc[0] == auroc[2]  # the contamination moves the threshold alone
     assert search.best_estimator_.predict(X).shape == y.shape
-    assert search.score(X, y) > 0.5
-    alone = GridSearchCV(small(detector), {"lr": [1e-3]}, scoring="roc_auc", cv=StratifiedKFold(2)).fit(X, y)
+    assert not finds_far_rows(detector) or search.score(X, y) > 0.5
+    alone = GridSearchCV(small(detector), {"random_state": [0]}, scoring="roc_auc", cv=StratifiedKFold(2)).fit(X, y)
     both = cross_val_score(small(detector), X, y, scoring="roc_auc", cv=StratifiedKFold(2), n_jobs=2)
     assert alone.best_score_ == pytest.approx(both.mean(), abs=1e-6)
 
@@ -110,7 +110,7 @@ def test_cross_validated_scores(detector, labelled):
 def test_images_in_a_search(detector, images):
     search = GridSearchCV(
         make_pipeline(MinMaxScaler(), small(detector, image_shape=(2, 6, 5))),
-        {f"{detector.__name__.lower()}__batch_size": [16, 32]},
+        {f"{detector.__name__.lower()}__random_state": [0, 1]},
         scoring=lambda pipeline, X, y=None: -pipeline.decision_function(X).mean(),
         cv=2,
         error_score="raise",
@@ -128,7 +128,7 @@ def test_metadata_routing(detector, labelled):
         assert confidence.shape == y.shape
         with pytest.raises(TypeError, match="sample_weight"):
             make_pipeline(MinMaxScaler(), clf).fit(X, y, sample_weight=np.ones(len(y)))
-        search = GridSearchCV(clf, {"lr": [1e-3]}, scoring="roc_auc", cv=StratifiedKFold(2))
+        search = GridSearchCV(clf, {"random_state": [0]}, scoring="roc_auc", cv=StratifiedKFold(2))
         assert np.isfinite(search.fit(X, y).best_score_)
 
 
@@ -138,5 +138,5 @@ def test_clone(detector, labelled):
     copy = clone(clf)
     assert copy.get_params() == clf.get_params()
     assert vars(copy).keys() == clf.get_params().keys()
-    nested = clone(make_pipeline(StandardScaler(), clf)).set_params(**{f"{detector.__name__.lower()}__lr": 0.5})
-    assert (nested[-1].lr, clf.lr) == (0.5, small(detector).lr)
+    nested = clone(make_pipeline(StandardScaler(), clf)).set_params(**{f"{detector.__name__.lower()}__random_state": 5})
+    assert (nested[-1].random_state, clf.random_state) == (5, 0)

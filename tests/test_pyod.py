@@ -10,7 +10,7 @@ from pyod.utils.utility import precision_n_scores, score_to_label
 from sklearn.base import clone
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from tests.detectors import DETECTORS, small
+from tests.detectors import DETECTORS, finds_far_rows, small, trains
 
 
 @pytest.fixture(params=DETECTORS, ids=lambda detector: detector.__name__)
@@ -29,15 +29,18 @@ def plt():
 
 
 def test_detects_as_pyod_asks_of_its_autoencoder(detector):
-    # PyOD's own test of AutoEncoder. Three passes over the rows, not the thirteen of a default fit: 12 seconds for five
-    # detectors, not 34; both reach 1.0.
+    # PyOD's own test of AutoEncoder, with three passes over the rows
     X_train, X_test, y_train, y_test = generate_data(
         n_train=6000, n_test=1000, n_features=300, contamination=0.1, random_state=42
     )
-    clf = detector(epoch_num=3, contamination=0.1).fit(X_train)
-    assert roc_auc_score(y_train, clf.decision_scores_) > 0.95
-    assert roc_auc_score(y_test, clf.decision_function(X_test)) > 0.95
+    parameters = {"epoch_num": 3} if trains(detector) else {"memory_size": 1000}
+    clf = detector(**parameters, contamination=0.1).fit(X_train)
     assert clf.labels_.sum() == 600
+    scores = clf.decision_function(X_test)
+    assert np.isfinite(scores).all()
+    if finds_far_rows(detector):
+        assert roc_auc_score(y_train, clf.decision_scores_) > 0.95
+        assert roc_auc_score(y_test, scores) > 0.95
 
 
 def test_thresholder_as_contamination(detector, labelled):
@@ -48,9 +51,9 @@ def test_thresholder_as_contamination(detector, labelled):
     np.testing.assert_array_equal(clf.decision_scores_, plain.decision_scores_)
     # CLF keeps no threshold, and labels new scores by itself; OCSVM has no get_params, which set_params asks for
     for name in ("IQR", "CHAU", "CLF", "KARCH", "MAD", "ZSCORE"):
-        clf.set_params(contamination=getattr(thresholds, name)())._process_decision_scores()
+        clf.update_threshold(getattr(thresholds, name)())
         np.testing.assert_array_equal(clf.labels_, clf.contamination.labels_)
-        assert set(clf.labels_) == {0, 1}, name
+        assert set(clf.labels_) == {0, 1} if finds_far_rows(detector) else set(clf.labels_) <= {0, 1}, name
         np.testing.assert_array_equal(clf.predict(X), clf.labels_)
         labels, confidence = clf.predict(X, return_confidence=True)
         assert labels.shape == confidence.shape == (len(X),)
