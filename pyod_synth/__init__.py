@@ -30,10 +30,10 @@ def all_detectors() -> dict[str, type[CoreDetector]]:
     True
     """
     found: dict[str, type[CoreDetector]] = {}
-    pending: list[type[CoreDetector]] = [CoreDetector]
+    pending = CoreDetector.__subclasses__()
     while pending:
-        for kind in pending.pop().__subclasses__():
-            pending.append(kind)
-            if not isabstract(kind) and not kind.__name__.startswith("_"):
-                found[kind.__name__] = kind
+        kind = pending.pop()
+        pending += kind.__subclasses__()
+        if not isabstract(kind) and not kind.__name__.startswith("_"):
+            found[kind.__name__] = kind
     return dict(sorted(found.items()))

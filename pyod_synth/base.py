@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from pyod.models.base import BaseDetector
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from typing_extensions import Self
@@ -35,9 +36,10 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 _DEFAULT_STEPS = 300
 
 
-class _Fitted:
-    """Types of the fitted attributes; not a dataclass, so that they are no parameters."""
+class _Attributes:
+    """What is no parameter; for that this is no dataclass."""
 
+    use_labels: bool = False  # a parameter of the detectors that can learn from labels
     core_: Core
     standardizer_: Standardizer
     device_: torch.device
@@ -56,7 +58,7 @@ class _Rows:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class CoreDetector(_Fitted, PyODDetector):
+class CoreDetector(_Attributes, PyODDetector):
     """A PyOD detector whose work is done by a :class:`~pyod_synth.core.Core`; base class of all detectors.
 
     It takes tables of shape (n, d) and images of shape (n, C, H, W), or the same images flattened to (n, C * H * W)
@@ -84,7 +86,6 @@ class CoreDetector(_Fitted, PyODDetector):
         "random_state": ["random_state"],
         "image_shape": [tuple, list, None],
     }
-    use_labels: ClassVar[bool] = False  # a parameter of the detectors that can learn from labels
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Complete the docstring of a detector."""
@@ -93,7 +94,7 @@ class CoreDetector(_Fitted, PyODDetector):
 
     def __post_init__(self) -> None:
         """Let PyOD check the contamination."""
-        PyODDetector.__init__(self, contamination=self.contamination)
+        BaseDetector.__init__(self, contamination=self.contamination)
 
     @abstractmethod
     def build_core(self, input_shape: tuple[int, ...]) -> Core:
@@ -209,7 +210,7 @@ class CoreDetector(_Fitted, PyODDetector):
             If ``contamination`` is out of range; nothing changes then.
         """
         check_is_fitted(self)
-        fitted = self._copy(vars(self))
+        fitted = self._copy(dict(vars(self)))
         if contamination is not None:
             fitted.contamination = contamination
         fitted._process_decision_scores()
@@ -271,7 +272,7 @@ class CoreDetector(_Fitted, PyODDetector):
     def _copy(self, attributes: dict[str, Any]) -> Self:
         """Make a detector of the same class that holds these attributes and nothing else."""
         other = object.__new__(type(self))
-        vars(other).update(attributes)
+        other.__dict__.update(attributes)
         return other
 
     def _become(self, fitted: Self) -> Self:
@@ -283,7 +284,7 @@ class CoreDetector(_Fitted, PyODDetector):
         return self
 
     def _new_generator(self) -> torch.Generator:
-        """Make a generator for what a fitted detector draws; with an integer ``random_state`` the same at every call."""
+        """Make a generator for what a fitted detector draws: with an integer ``random_state`` the same every time."""
         return new_generator(draw_seed(self.random_state), self.device_)
 
     def _to_tensor(self, X: Any) -> Tensor:

@@ -114,7 +114,7 @@ class Core(nn.Module, ABC):
         """
         return x, y
 
-    def calibrate(self, x: Tensor) -> None:  # noqa: B027 - most methods have nothing to do here
+    def calibrate(self, x: Tensor) -> None:
         """Fix what scoring needs beside the weights; called once, after training, in evaluation mode, no gradients.
 
         Parameters

@@ -14,10 +14,10 @@ with m_k the mean square of the k-th feature's residual over training rows. The 
     1/2 sum_i max_s (log E_is(x) - median) / deviation,
 
 with median and median absolute deviation of each statistic at each scale over the training rows. Small scales ask
-whether x resembles some training rows; the infinite scale, where h is their mean, asks whether it lies within the whole;
-being far at one scale is enough. The first statistic is the sharper one if training rows are clean. The second bounds
-what one feature may contribute, and uses no row of the ``trim`` share that lies farthest out, so that anomalies among
-the training rows do not hide their like.
+whether x resembles some training rows; the infinite scale, where h is their mean, asks whether it lies within the
+whole; being far at one scale is enough. The first statistic is the sharper one if training rows are clean. The second
+bounds what one feature may contribute, and uses no row of the ``trim`` share that lies farthest out, so that anomalies
+among the training rows do not hide their like.
 
 A row never restores itself: if it coincides with a remembered row, its kernel leaves that row out. Training rows are
 thus scored as new ones are. Nothing is trained.
@@ -105,12 +105,8 @@ class KernelMemoryCore(Core):
     ----------
     input_shape : tuple of int
         (d,) or (C, H, W).
-    scales : sequence of float
-        Finite scales, to which the infinite one is added.
-    memory_size : int
-        Most rows to remember.
-    trim : float
-        Share of the memory not to trust.
+    clf : KernelMemory
+        Whose parameters to take.
     """
 
     memory: Tensor
@@ -118,12 +114,10 @@ class KernelMemoryCore(Core):
     median: Tensor
     deviation: Tensor
 
-    def __init__(self, input_shape: tuple[int, ...], scales: tuple[float, ...], memory_size: int, trim: float):
+    def __init__(self, input_shape: tuple[int, ...], clf: "KernelMemory"):
         super().__init__()
         size = math.prod(input_shape)
-        self.memory_size = memory_size
-        self.trim = trim
-        self.scales = (*scales, math.inf)
+        self.memory_size, self.trim, self.scales = clf.memory_size, clf.trim, (*clf.scales, math.inf)
         self.register_buffer("memory", torch.zeros(0, size))
         self.register_buffer("mean_square", torch.ones(len(self.scales), 1, size))
         self.register_buffer("median", torch.zeros(2, len(self.scales), 1))
@@ -237,4 +231,4 @@ class KernelMemory(CoreDetector):
     def build_core(self, input_shape: tuple[int, ...]) -> KernelMemoryCore:
         """Make the empty memory; see :meth:`pyod_synth.base.CoreDetector.build_core`."""
         check_scales(self.scales)
-        return KernelMemoryCore(input_shape, self.scales, self.memory_size, self.trim)
+        return KernelMemoryCore(input_shape, self)

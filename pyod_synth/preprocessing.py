@@ -1,7 +1,12 @@
 """Standardising per feature (tables) or per channel (images)."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.preprocessing import StandardScaler
+from typing_extensions import Self
+
+Array = np.ndarray[Any, Any]
 
 # Standardised values are clipped here: float32 networks stay finite, and nothing real lies this many deviations out.
 _LIMIT = 1e6
@@ -20,10 +25,10 @@ class Standardizer:
         If False, rows pass unchanged but for the conversion to float32.
     """
 
-    def __init__(self, enabled=True):
+    def __init__(self, enabled: bool = True):
         self.enabled = enabled
 
-    def fit(self, X):
+    def fit(self, X: Array) -> Self:
         """Learn the mean and the deviation of each feature or channel.
 
         Parameters
@@ -43,7 +48,7 @@ class Standardizer:
             self._scaler = StandardScaler().set_output(transform="default").fit(columns * self._shrink)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Array) -> Array:
         """Standardise rows.
 
         Parameters
@@ -59,7 +64,7 @@ class Standardizer:
             X = _from_columns(self._scaler.transform(_as_columns(X) * self._shrink), X.shape)
         return np.clip(X, -_LIMIT, _LIMIT).astype(np.float32)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Array) -> Array:
         """Return standardised rows to their original units.
 
         Parameters
@@ -76,12 +81,12 @@ class Standardizer:
         return X
 
 
-def _as_columns(X):
+def _as_columns(X: Array) -> Array:
     """Put features, or channels, in the columns of a matrix: (n, d) or (n * H * W, C)."""
     return np.moveaxis(X, 1, -1).reshape(-1, X.shape[1])
 
 
-def _from_columns(columns, shape):
+def _from_columns(columns: Array, shape: tuple[int, ...]) -> Array:
     """Undo :func:`_as_columns`."""
     n, channels, *spatial = shape
     return np.moveaxis(columns.reshape(n, *spatial, channels), -1, 1)

@@ -20,6 +20,7 @@ class PyODDetector(BaseDetector):
     decision_scores_: np.ndarray[Any, np.dtype[np.float64]]
     labels_: np.ndarray[Any, np.dtype[np.int64]]
     threshold_: float
+    _sigma: float
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Keep a contamination that is a number of any type as a Python float.

@@ -87,12 +87,12 @@ def epochs(
                 optimizer.step()
                 scheduler.step()
                 total += loss.detach()
-        loss = total.item() / batch_num
-        if not math.isfinite(loss):
+        mean = total.item() / batch_num
+        if not math.isfinite(mean):
             raise FloatingPointError(
-                f"the loss of {type(core).__name__} is {loss} in epoch {epoch + 1}; a smaller lr may help"
+                f"the loss of {type(core).__name__} is {mean} in epoch {epoch + 1}; a smaller lr may help"
             )
-        yield loss
+        yield mean
 
 
 @torch.no_grad()

@@ -1,4 +1,7 @@
-"""What a user hands over -> checked arrays, or one clear error. The only module that uses scikit-learn's private checks."""
+"""What a user hands over -> checked arrays, or one clear error.
+
+The only module that uses scikit-learn's private checks of parameters.
+"""
 
 import math
 from numbers import Integral
@@ -126,7 +129,7 @@ def check_image_shape(image_shape: Any) -> Shape | None:
     if image_shape is None:
         return None
     shape = tuple(image_shape)
-    if len(shape) != 3 or not all(isinstance(size, Integral) and size > 0 for size in shape):
+    if len(shape) != 3 or not all(isinstance(size, Integral) and int(size) > 0 for size in shape):
         raise ValueError(f"image_shape must be three positive integers (C, H, W), got {image_shape!r}")
     return shape
 

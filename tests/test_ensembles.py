@@ -144,7 +144,8 @@ def test_embedding_od(detector, parameters):
     np.testing.assert_allclose(clf.decision_function(texts), clf.decision_scores_)
     assert clf.predict_proba(strange).shape == (2, 2)
     assert clf.predict_confidence(strange).shape == (2,)
-    if finds_far_rows(detector) and parameters != {"reduce_dim": 2}:  # principal components of the training texts do not see other letters
+    # principal components of the training texts do not see other letters
+    if finds_far_rows(detector) and parameters != {"reduce_dim": 2}:
         assert clf.decision_function(strange).min() > np.median(clf.decision_scores_)
 
 

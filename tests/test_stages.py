@@ -9,7 +9,8 @@ import torch
 
 from tests.detectors import DETECTORS, assert_same, small, trains
 
-pytestmark = pytest.mark.parametrize("detector", list(filter(trains, DETECTORS)), ids=lambda detector: detector.__name__)
+TRAINED = list(filter(trains, DETECTORS))
+pytestmark = pytest.mark.parametrize("detector", TRAINED, ids=lambda detector: detector.__name__)
 
 
 def assert_same_fit(one, other, X):

@@ -147,31 +147,17 @@ class AnoRandCore(Core):
     ----------
     input_shape : tuple of int
         (d,) or (C, H, W).
-    hidden_size : int
-        Units of the first hidden layer of each block; the second has half as many.
-    latent_size : int
-    w : float
-    anomaly_share, grown_share, noise_level : float
-        See :func:`invent_anomalies`.
+    clf : AnoRand
+        Whose parameters to take.
     """
 
     quartiles: Tensor
 
-    def __init__(
-        self,
-        input_shape: tuple[int, ...],
-        hidden_size: int,
-        latent_size: int,
-        *,
-        w: float,
-        anomaly_share: float,
-        grown_share: float,
-        noise_level: float,
-    ):
+    def __init__(self, input_shape: tuple[int, ...], clf: "AnoRand"):
         super().__init__()
-        narrow = math.ceil(hidden_size / 2)
-        self.w = w
-        self.invention = (anomaly_share, grown_share, noise_level)
+        hidden_size, narrow, latent_size = clf.hidden_size, math.ceil(clf.hidden_size / 2), clf.latent_size
+        self.w = clf.w
+        self.invention = (clf.anomaly_share, clf.grown_share, clf.noise_level)
         self.detection = encoder(input_shape, (hidden_size,), narrow)
         self.detection_output = nn.Linear(narrow, 1)
         self.encoder = encoder(input_shape, (hidden_size, narrow), latent_size)
@@ -295,12 +281,4 @@ class AnoRand(DeepDetector):
 
     def build_core(self, input_shape: tuple[int, ...]) -> AnoRandCore:
         """Make the networks; see :meth:`pyod_synth.base.CoreDetector.build_core`."""
-        return AnoRandCore(
-            input_shape,
-            self.hidden_size,
-            self.latent_size,
-            w=self.w,
-            anomaly_share=self.anomaly_share,
-            grown_share=self.grown_share,
-            noise_level=self.noise_level,
-        )
+        return AnoRandCore(input_shape, self)

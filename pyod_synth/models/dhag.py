@@ -33,10 +33,9 @@ Deviations from the paper
 - The optimiser is AdamW with a cosine-decayed learning rate.
 """
 
-import math
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -61,9 +60,8 @@ class Perturbators(nn.Module):
         (d,) or (C, H, W).
     latent_size : int or None
         Length of the latent vectors that are perturbed; None perturbs rows.
-    n_perturbators : int
-    n_filters : int
-        Filters of each convolution of each perturbator.
+    n_perturbators, n_filters : int
+        Number of networks, and filters of each convolution of each.
     """
 
     def __init__(self, input_shape: tuple[int, ...], latent_size: int | None, n_perturbators: int, n_filters: int):
@@ -75,51 +73,21 @@ class Perturbators(nn.Module):
         self.net = grouped_cnn(n_perturbators, (self.channels + 1, *self.sizes), n_filters, self.channels, latent_size)
 
     def forward(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Draw a perturbation of each row from each perturbator.
-
-        Parameters
-        ----------
-        x : Tensor of shape (batch, *input_shape)
-        generator : torch.Generator or None
-            Of the noise.
-
-        Returns
-        -------
-        Tensor of shape (batch, L, *output_shape)
-        """
+        """Draw a perturbation of each row from each perturbator: (batch, *input_shape) to (batch, L, *output_shape)."""
         x = x.view(len(x), 1, self.channels, *self.sizes).expand(-1, self.n_perturbators, *[-1] * (1 + len(self.sizes)))
         noise = torch.randn(x[:, :, :1].shape, generator=generator, device=x.device, dtype=x.dtype)
-        return self.net(torch.cat([x, noise], dim=2).flatten(1, 2)).view(
-            len(x), self.n_perturbators, *self.output_shape
-        )
+        perturbation = self.net(torch.cat([x, noise], dim=2).flatten(1, 2))
+        return perturbation.view(len(x), self.n_perturbators, *self.output_shape)
 
 
 def pseudo_labels(norm: Tensor, n_normal: int) -> Tensor:
-    """Eq. 1: the smallest perturbations of each perturbator are normal.
-
-    Parameters
-    ----------
-    norm : Tensor of shape (batch, L)
-        Norms of the perturbations.
-    n_normal : int
-        K of this batch.
-
-    Returns
-    -------
-    Tensor of shape (batch, L)
-        0 for normal, 1 for abnormal.
-    """
+    """Eq. 1 for norms (batch, L): 0 for the ``n_normal`` smallest of each perturbator, 1 for the others, (batch, L)."""
     rank = norm.argsort(dim=0).argsort(dim=0)
     return (rank >= n_normal).to(norm.dtype)
 
 
 def dhag_loss(
-    normal_logit: Tensor,
-    perturbed_logit: Tensor,
-    perturbation: Tensor,
-    n_normal: int,
-    lambda1: float,
-    lambda2: float,
+    normal_logit: Tensor, perturbed_logit: Tensor, perturbation: Tensor, n_normal: int, lambdas: tuple[float, float]
 ) -> Tensor:
     """Eq. 2.
 
@@ -131,8 +99,8 @@ def dhag_loss(
     perturbation : Tensor of shape (batch, L, *shape)
     n_normal : int
         K of this batch.
-    lambda1, lambda2 : float
-        Weights of the norms and of the cosines.
+    lambdas : tuple of float
+        Weights of the norms and of the cosines, lambda1 and lambda2.
 
     Returns
     -------
@@ -143,12 +111,12 @@ def dhag_loss(
     norm = perturbation.norm(dim=2)
     # softplus(f) is the cross entropy of label 0, softplus(f) - f that of label 1
     entropy = softplus(perturbed_logit) - pseudo_labels(norm.detach(), n_normal) * perturbed_logit
-    loss = softplus(normal_logit).mean() + entropy.mean() + lambda1 * norm.mean()
+    loss = softplus(normal_logit).mean() + entropy.mean() + lambdas[0] * norm.mean()
     if n_perturbators > 1:
         direction = normalize(perturbation, dim=2)
         # the cosines of all pairs sum up to |sum of directions|^2; those of a direction with itself leave it
         cosines = direction.sum(dim=1).square().sum(dim=1) - direction.square().sum(dim=(1, 2))
-        loss = loss + lambda2 * cosines.mean() / (n_perturbators * (n_perturbators - 1))
+        loss = loss + lambdas[1] * cosines.mean() / (n_perturbators * (n_perturbators - 1))
     return loss
 
 
@@ -157,38 +125,61 @@ class DHAGCore(Core):
 
     Parameters
     ----------
-    encoder : nn.Module
-        From rows to latent vectors.
-    perturbators : Perturbators
-    discriminator : nn.Module
-        From latent vectors (batch, latent_size) to (batch, 1).
-    space : {"latent", "input"}
-        Where perturbations are added.
-    n_augmented : int
-        The paper's K, of every 512 rows.
-    lambda1, lambda2 : float
-    perturbator_lr : float
-        Learning rate of the perturbators.
+    input_shape : tuple of int
+        (d,) or (C, H, W).
+    clf : DHAG
+        Whose parameters to take.
     """
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        perturbators: Perturbators,
-        discriminator: nn.Module,
-        *,
-        space: str,
-        n_augmented: int,
-        lambda1: float,
-        lambda2: float,
-        perturbator_lr: float,
-    ):
+    def __init__(self, input_shape: tuple[int, ...], clf: "DHAG"):
         super().__init__()
-        self.encoder, self.perturbators, self.discriminator = encoder, perturbators, discriminator
-        self.space = space
-        self.n_augmented = n_augmented
-        self.lambda1, self.lambda2 = lambda1, lambda2
-        self.perturbator_lr = perturbator_lr
+        self.space, self.n_augmented = clf.space, clf.n_augmented
+        self.lambdas, self.perturbator_lr = (clf.lambda1, clf.lambda2), clf.perturbator_lr
+        perturbed_size = clf.latent_size if clf.space == "latent" else None
+        self.perturbators = Perturbators(input_shape, perturbed_size, clf.n_perturbators, clf.n_filters)
+        self.encoder = encoder(input_shape, (clf.hidden_size, clf.hidden_size), clf.latent_size)
+        self.discriminator = mlp([clf.latent_size, clf.hidden_size, 1])
+
+    def players(self) -> list[Player]:
+        """Let encoder and discriminator learn at the detector's rate, then the perturbators at their own."""
+        others = [*self.encoder.parameters(), *self.discriminator.parameters()]
+        return [
+            Player(others, self.training_loss),
+            Player(self.perturbators.parameters(), self.perturbators_loss, self.perturbator_lr),
+        ]
+
+    def training_loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Give what encoder and discriminator minimise; perturbators learn from :meth:`perturbators_loss` alone."""
+        with torch.no_grad():
+            perturbation = self.perturbators(x if y is None else x[y == 0], self.generator)
+        return self.generation_loss(x, y, perturbation)
+
+    def perturbators_loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Give what perturbators minimise."""
+        return self.generation_loss(x, y, self.perturbators(x if y is None else x[y == 0], self.generator))
+
+    def generation_loss(self, x: Tensor, y: Tensor | None, perturbation: Tensor) -> Tensor:
+        """Eq. 2, given perturbations (normal rows, L, *shape) of the normal rows, and section 4.4's term."""
+        loss = x.new_zeros(())
+        if y is not None:
+            known, x = x[y == 1], x[y == 0]
+            if len(known):
+                loss = loss + softplus(-self.anomaly_score(known)).mean()
+        if len(x):
+            perturbed_logit = self.logit(self.perturb(x, perturbation).flatten(0, 1)).view(len(x), -1)
+            n_normal = self.n_normal(len(x))
+            loss = loss + dhag_loss(self.anomaly_score(x), perturbed_logit, perturbation, n_normal, self.lambdas)
+        return loss
+
+    def n_normal(self, n: int) -> int:
+        """K of a batch of n rows."""
+        return round(self.n_augmented / _PUBLISHED_BATCH * n)
+
+    def perturb(self, x: Tensor, perturbation: Tensor) -> Tensor:
+        """Latent vectors of perturbed rows: (batch, *input_shape) and (batch, L, *shape) to (batch, L, latent_size)."""
+        if self.space == "latent":
+            return self.encoder(x)[:, None] + perturbation
+        return self.encoder((x[:, None] + perturbation).flatten(0, 1)).unflatten(0, perturbation.shape[:2])
 
     def logit(self, z: Tensor) -> Tensor:
         """D of latent vectors (batch, latent_size) before its sigmoid: (batch,), positive means anomalous."""
@@ -201,60 +192,6 @@ class DHAGCore(Core):
     def embed(self, x: Tensor) -> Tensor:
         """Latent vectors."""
         return self.encoder(x)
-
-    def perturb(self, x: Tensor, perturbation: Tensor) -> Tensor:
-        """Latent vectors of perturbed rows: (batch, *input_shape) and (batch, L, *shape) to (batch, L, latent_size)."""
-        if self.space == "latent":
-            return self.encoder(x)[:, None] + perturbation
-        return self.encoder((x[:, None] + perturbation).flatten(0, 1)).unflatten(0, perturbation.shape[:2])
-
-    def n_normal(self, n: int) -> int:
-        """K of a batch of n rows."""
-        return round(self.n_augmented / _PUBLISHED_BATCH * n)
-
-    def generation_loss(self, x: Tensor, y: Tensor | None, perturbation: Tensor) -> Tensor:
-        """Eq. 2, with section 4.4's term for known anomalies.
-
-        Parameters
-        ----------
-        x : Tensor of shape (batch, *input_shape)
-        y : Tensor of shape (batch,) or None
-        perturbation : Tensor of shape (normal rows of the batch, L, *shape)
-
-        Returns
-        -------
-        Tensor of shape ()
-        """
-        loss = x.new_zeros(())
-        if y is not None:
-            known, x = x[y == 1], x[y == 0]
-            if len(known):
-                loss = loss + softplus(-self.logit(self.encoder(known))).mean()
-        if len(x):
-            perturbed_logit = self.logit(self.perturb(x, perturbation).flatten(0, 1)).view(len(x), -1)
-            normal_logit = self.logit(self.encoder(x))
-            loss = loss + dhag_loss(
-                normal_logit, perturbed_logit, perturbation, self.n_normal(len(x)), self.lambda1, self.lambda2
-            )
-        return loss
-
-    def training_loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Give what encoder and discriminator minimise; perturbators learn from :meth:`perturbators_loss` alone."""
-        with torch.no_grad():
-            perturbation = self.perturbators(x if y is None else x[y == 0], self.generator)
-        return self.generation_loss(x, y, perturbation)
-
-    def perturbators_loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Give what perturbators minimise."""
-        return self.generation_loss(x, y, self.perturbators(x if y is None else x[y == 0], self.generator))
-
-    def players(self) -> list[Player]:
-        """Let encoder and discriminator learn at the detector's rate, then the perturbators at their own."""
-        others = [*self.encoder.parameters(), *self.discriminator.parameters()]
-        return [
-            Player(others, self.training_loss),
-            Player(self.perturbators.parameters(), self.perturbators_loss, self.perturbator_lr),
-        ]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -349,18 +286,7 @@ class DHAG(DeepDetector):
 
     def build_core(self, input_shape: tuple[int, ...]) -> DHAGCore:
         """Make the networks; see :meth:`pyod_synth.base.CoreDetector.build_core`."""
-        latent_size = self.latent_size if self.space == "latent" else None
-        perturbators = Perturbators(input_shape, latent_size, self.n_perturbators, self.n_filters)
-        return DHAGCore(
-            encoder(input_shape, [self.hidden_size, self.hidden_size], self.latent_size),
-            perturbators,
-            mlp([self.latent_size, self.hidden_size, 1]),
-            space=self.space,
-            n_augmented=self.n_augmented,
-            lambda1=self.lambda1,
-            lambda2=self.lambda2,
-            perturbator_lr=self.perturbator_lr,
-        )
+        return DHAGCore(input_shape, self)
 
     def perturb(self, X: Any, return_labels: bool = False) -> Any:
         """Show what the perturbators make of rows.
@@ -389,7 +315,7 @@ class DHAG(DeepDetector):
         ValueError
             As :meth:`decision_function`.
         """
-        x, core, generator = self._to_tensor(X), self.core_, self._new_generator()
+        x, core, generator = self._to_tensor(X), cast(DHAGCore, self.core_), self._new_generator()
         with computing(x):
             perturbation = by_blocks(lambda rows: core.perturbators(rows, generator), x)
             labels = pseudo_labels(perturbation.flatten(2).norm(dim=2), core.n_normal(len(x))).long().cpu().numpy()

@@ -40,6 +40,7 @@ Deviations from the paper
 import math
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import cast
 
 import torch
 from sklearn.utils.validation import check_is_fitted
@@ -124,34 +125,21 @@ class NCAECore(Core):
     ----------
     input_shape : tuple of int
         (d,) or (C, H, W).
-    hidden_size : int
-        Units of the hidden layers, for images that of D_l alone.
-    latent_size, tau, sigma, gamma, repulsion, adversarial_weight
-        See :class:`NCAE`.
+    clf : NCAE
+        Whose parameters to take.
     """
 
     latent_mean: Tensor
 
-    def __init__(
-        self,
-        input_shape: tuple[int, ...],
-        hidden_size: int,
-        latent_size: int,
-        *,
-        tau: float,
-        sigma: float,
-        gamma: float,
-        repulsion: float,
-        adversarial_weight: float,
-    ):
+    def __init__(self, input_shape: tuple[int, ...], clf: "NCAE"):
         super().__init__()
-        self.f = encoder(input_shape, (hidden_size,), latent_size)
-        self.g = decoder(latent_size, (hidden_size,), input_shape)
-        self.latent_discriminator = encoder((latent_size,), (hidden_size,), 1)
-        self.sample_discriminator = encoder(input_shape, (hidden_size,), 1)
-        self.tau, self.sigma, self.gamma = tau, sigma, gamma
-        self.repulsion, self.adversarial_weight = repulsion, adversarial_weight
-        self.register_buffer("latent_mean", torch.full((latent_size,), math.nan))  # until the first batch
+        self.tau, self.sigma, self.gamma = clf.tau, clf.sigma, clf.gamma
+        self.repulsion, self.adversarial_weight = clf.repulsion, clf.adversarial_weight
+        self.f = encoder(input_shape, (clf.hidden_size,), clf.latent_size)
+        self.g = decoder(clf.latent_size, (clf.hidden_size,), input_shape)
+        self.latent_discriminator = encoder((clf.latent_size,), (clf.hidden_size,), 1)
+        self.sample_discriminator = encoder(input_shape, (clf.hidden_size,), 1)
+        self.register_buffer("latent_mean", torch.full((clf.latent_size,), math.nan))  # until the first batch
 
     def players(self) -> list[Player]:
         """Autoencoder against D_l and D_s."""
@@ -295,16 +283,7 @@ class NCAE(DeepDetector):
 
     def build_core(self, input_shape: tuple[int, ...]) -> NCAECore:
         """Make the networks; see :meth:`pyod_synth.base.CoreDetector.build_core`."""
-        return NCAECore(
-            input_shape,
-            self.hidden_size,
-            self.latent_size,
-            tau=self.tau,
-            sigma=self.sigma,
-            gamma=self.gamma,
-            repulsion=self.repulsion,
-            adversarial_weight=self.adversarial_weight,
-        )
+        return NCAECore(input_shape, self)
 
     def generate(self, number: int) -> Floats:
         """Make rows up that are normal with high confidence.
@@ -325,7 +304,7 @@ class NCAE(DeepDetector):
             Before ``fit``.
         """
         check_is_fitted(self)
-        core, generator = self.core_, self._new_generator()
+        core, generator = cast(NCAECore, self.core_), self._new_generator()
         with computing(core.latent_mean[None]), torch.no_grad():
             generated = core.generate(number, generator)
         return self.standardizer_.inverse_transform(generated.cpu().numpy())

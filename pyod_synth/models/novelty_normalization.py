@@ -110,7 +110,8 @@ class NoveltyScorer(nn.Module):
 
     def expected_count(self) -> Tensor:
         """Eq. 3, in expectation over the gates, of shape ()."""
-        return sum((layer.expected_count() for layer in self.hidden), self.output.expected_count())
+        layers = [layer for layer in self.modules() if isinstance(layer, GatedLinear)]
+        return torch.stack([layer.expected_count() for layer in layers]).sum()
 
 
 def batch_bounds(scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,34 +142,20 @@ class NoveltyCore(Core):
     ----------
     input_shape : tuple of int
         (d,) or (C, H, W).
-    hidden_size, latent_size : int
-    novelty : NoveltyScorer or None
-        None scores by restoration only.
-    normalization : bool
-    lam1, lam2 : float
+    clf : NoveltyNormalization
+        Whose parameters to take.
     """
 
     low: Tensor
     high: Tensor
     batches: Tensor
 
-    def __init__(
-        self,
-        input_shape: tuple[int, ...],
-        hidden_size: int,
-        latent_size: int,
-        novelty: NoveltyScorer | None,
-        *,
-        normalization: bool,
-        lam1: float,
-        lam2: float,
-    ):
+    def __init__(self, input_shape: tuple[int, ...], clf: "NoveltyNormalization"):
         super().__init__()
-        self.novelty = novelty
-        self.normalization = normalization
-        self.lam1, self.lam2 = lam1, lam2
-        self.encoder = encoder(input_shape, (hidden_size,), latent_size)
-        self.decoder = decoder(latent_size, (hidden_size,), input_shape)
+        self.normalization, self.lam1, self.lam2 = clf.normalization, clf.lam1, clf.lam2
+        self.novelty = NoveltyScorer(clf.latent_size, clf.novelty_layers) if clf.novelty_scoring else None
+        self.encoder = encoder(input_shape, (clf.hidden_size,), clf.latent_size)
+        self.decoder = decoder(clf.latent_size, (clf.hidden_size,), input_shape)
         for name, value in {"low": 0.0, "high": 1.0, "batches": 0.0}.items():
             self.register_buffer(name, torch.full((), value))
 
@@ -277,12 +264,4 @@ class NoveltyNormalization(DeepDetector):
 
     def build_core(self, input_shape: tuple[int, ...]) -> NoveltyCore:
         """Make the networks; see :meth:`pyod_synth.base.CoreDetector.build_core`."""
-        return NoveltyCore(
-            input_shape,
-            self.hidden_size,
-            self.latent_size,
-            NoveltyScorer(self.latent_size, self.novelty_layers) if self.novelty_scoring else None,
-            normalization=self.normalization,
-            lam1=self.lam1,
-            lam2=self.lam2,
-        )
+        return NoveltyCore(input_shape, self)

@@ -30,7 +30,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -159,17 +159,15 @@ class PLADCore(Core):
     ----------
     input_shape : tuple of int
         (d,) or (C, H, W).
-    perturbator : Perturbator
-    hidden_size : int
-        Units of each of the two hidden layers of a table's classifier.
-    lam : float
+    clf : PLAD
+        Whose parameters to take.
     """
 
-    def __init__(self, input_shape: tuple[int, ...], perturbator: Perturbator, hidden_size: int, lam: float):
+    def __init__(self, input_shape: tuple[int, ...], clf: "PLAD"):
         super().__init__()
-        self.perturbator = perturbator
-        self.lam = lam
-        self.classifier = encoder(input_shape, (hidden_size, hidden_size), 1)
+        self.lam = clf.lam
+        self.perturbator = PERTURBATORS[clf.perturbator](input_shape, clf.hidden_size, clf.latent_size)
+        self.classifier = encoder(input_shape, (clf.hidden_size, clf.hidden_size), 1)
 
     def training_loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Eq. 3 or 5."""
@@ -249,8 +247,7 @@ class PLAD(DeepDetector):
 
     def build_core(self, input_shape: tuple[int, ...]) -> PLADCore:
         """Make the networks; see :meth:`pyod_synth.base.CoreDetector.build_core`."""
-        perturbator = PERTURBATORS[self.perturbator](input_shape, self.hidden_size, self.latent_size)
-        return PLADCore(input_shape, perturbator, self.hidden_size, self.lam)
+        return PLADCore(input_shape, self)
 
     def perturb(self, X: Any) -> Floats:
         """Show what the perturbator makes of rows.
@@ -273,7 +270,7 @@ class PLAD(DeepDetector):
         ValueError
             As :meth:`decision_function`.
         """
-        x, generator = self._to_tensor(X), self._new_generator()
+        x, core, generator = self._to_tensor(X), cast(PLADCore, self.core_), self._new_generator()
         with computing(x):
-            perturbed = by_blocks(lambda rows: self.core_.perturbator(rows, generator)[0], x)
+            perturbed = by_blocks(lambda rows: core.perturbator(rows, generator)[0], x)
         return self.standardizer_.inverse_transform(perturbed.cpu().numpy()).reshape(np.shape(X))
