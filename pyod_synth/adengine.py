@@ -6,20 +6,36 @@ with the same keys as PyOD's own, and plans with it by a routing rule; :func:`re
 
 from collections.abc import MutableMapping
 from copy import deepcopy
+from typing import Any
 
-_SECONDS = "A fit takes seconds, where KNN, IForest and ECOD take a tenth of a second or less"
 _IMAGES = "Images are taken as arrays only, not as file paths, and were not measured against pretrained encoders"
-_PLAIN_TIME = "O(steps * batch * d * h), with steps about max(300, n / batch) by default"
+_SECONDS = "A fit takes seconds to minutes, where KNN, IForest and ECOD take a tenth of a second or less"
+_BELOW = (
+    "As published, its AUROC on ADBench's tables is below those of KNN and IForest, whether training rows are normal"
+)
+_BELOW += " or have anomalies among them"
+_FAR = "Its classifier learns nothing of rows far from the training rows, and often calls them normal"
 
 
-def _entry(name, full_name, paper_id, paper, complexity, strengths, weaknesses, best_for, avoid_when):
+def _entry(
+    name: str,
+    full_name: str,
+    paper: dict[str, str],
+    complexity: dict[str, str],
+    *,
+    category: str = "deep_learning",
+    strengths: list[str],
+    weaknesses: list[str],
+    best_for: str,
+    avoid_when: str,
+) -> dict[str, Any]:
     """Describe a detector with the keys of PyOD's knowledge base."""
     return {
         "class_path": f"pyod_synth.{name}",
         "full_name": full_name,
         "status": "shipped",
         "data_types": ["tabular", "image"],
-        "category": "deep_learning",
+        "category": category,
         "complexity": complexity,
         "strengths": strengths,
         "weaknesses": weaknesses,
@@ -27,7 +43,7 @@ def _entry(name, full_name, paper_id, paper, complexity, strengths, weaknesses, 
         "avoid_when": avoid_when,
         "benchmark_refs": [],  # PyOD's benchmarks are others' publications, and did not have these detectors
         "benchmark_rank": {},
-        "paper": {"id": paper_id, "short": paper},
+        "paper": paper,
         "default_params": {"contamination": 0.1},
         "preprocessing_mode": "internal",
         "requires": ["torch", "pyod_synth"],
@@ -35,126 +51,106 @@ def _entry(name, full_name, paper_id, paper, complexity, strengths, weaknesses, 
     }
 
 
+_TRAINED = {"time": "O(epochs * n * d * h), with hidden layers of h units", "space": "O(d * h)"}
 # What is said of measurements holds for the means over the tables of benchmarks/results/adbench; the tests see to it.
 _ENTRIES = {
-    "PLAD": _entry(
-        "PLAD",
-        "Perturbation Learning based Anomaly Detection",
-        "cai2022plad",
-        "Cai and Fan, NeurIPS 2022",
-        {
-            "time": "O(steps * batch^2 * d + n * m * d), with steps about max(300, n / batch) by default and "
-            "m = min(n, 4096) remembered rows",
-            "space": "O(m * d + d * h)",
-        },
-        [
+    "KernelMemory": _entry(
+        "KernelMemory",
+        "Kernel Memory: rows restored from remembered training rows",
+        {"id": "pyod_synth", "short": "pyod_synth, 2026; no paper"},
+        {"time": "O(n * m * d), with m = min(n, 4096) remembered rows", "space": "O(m * d)"},
+        category="proximity",
+        strengths=[
             "On ADBench's tables its AUROC is level with KNN's where training rows are normal, and with IForest's "
-            "where anomalies are left in, so that one detector serves both",
+            "where anomalies are left in, so that one default serves both",
             "Its score grows with the distance from the training rows",
-            "perturb(X) shows the anomalies that it invents from rows, in their units",
+            "Nothing is trained, so that there is no run of bad luck",
         ],
-        [
-            _SECONDS,
-            "On tables its quality is that of the training rows it remembers: what it learns from perturbations adds "
-            "nothing measurable to them",
+        weaknesses=[
+            "Compares each row with all remembered ones at several scales, which takes minutes for a million rows",
             "Its defaults were chosen on the tables that it was measured on",
             _IMAGES,
         ],
-        "Tables of which it is not known whether the training rows are clean, where seconds may be spent",
-        "Time matters more than accuracy, or KNN on rows known to be normal is good enough",
+        best_for="Tables of which it is not known whether the training rows are clean",
+        avoid_when="Time matters more than accuracy, or KNN on rows known to be normal is good enough",
+    ),
+    "PLAD": _entry(
+        "PLAD",
+        "Perturbation Learning based Anomaly Detection",
+        {"id": "cai2022plad", "short": "Cai and Fan, NeurIPS 2022"},
+        _TRAINED,
+        strengths=["perturb(X) shows the anomalies that it invents from rows, in their units"],
+        weaknesses=[_BELOW, _FAR, _SECONDS, _IMAGES],
+        best_for="Comparing with the paper",
+        avoid_when="One default has to serve data that nobody has looked at",
     ),
     "DHAG": _entry(
         "DHAG",
         "Diversified and Hard-to-distinguish Anomaly Generation",
-        "kim2024dhag",
-        "Kim and Lee, CIKM 2024",
+        {"id": "kim2024dhag", "short": "Kim and Lee, CIKM 2024"},
         {
-            "time": "O(steps * batch * d * (h + L * f * h)), with L perturbators of f filters and steps about max(300, "
-            "n / batch) by default",
+            "time": "O(epochs * n * d * (h + L * f * h)), with L perturbators of f filters and layers of h units",
             "space": "O(d * h + L * d * f * h)",
         },
-        [
-            "On ADBench's tables its AUROC is above those of OCSVM, IForest and ECOD where training rows are normal",
+        strengths=[
             "Invents anomalies in several learned directions, beginning right beside the normal rows",
             "Can also learn from known anomalies with use_labels=True, outside the engine, which hands it no labels",
         ],
-        [
-            "On ADBench's tables its AUROC is below IForest's where anomalies are left in the training rows, and below "
-            "KNN's where they are normal",
-            _SECONDS,
-            "Has more parameters to set than most",
-            _IMAGES,
-        ],
-        "Training rows that are known to be normal",
-        "Anomalies are hidden among the training rows, or time matters",
+        weaknesses=[_BELOW, _FAR, _SECONDS, "Has more parameters to set than most", _IMAGES],
+        best_for="Comparing with the paper, or learning from known anomalies",
+        avoid_when="One default has to serve data that nobody has looked at",
     ),
     "AnoRand": _entry(
         "AnoRand",
         "AnoRand: Anomaly Detection by Random Labelling",
-        "zoubeirou2023anorand",
-        "Zoubeirou a Mayaki and Riveill, 2023",
-        {"time": _PLAIN_TIME, "space": "O(n * d + d * h)"},
-        [
-            "On ADBench's tables with anomalies left in the training rows, its AUROC is above those of KNN, LOF, "
-            "OCSVM, IForest and ECOD",
-            "On ADBench's tables with normal training rows, its AUROC is above those of LOF, OCSVM, IForest and ECOD",
-            "Can also learn from labels with use_labels=True, outside the engine, which hands it no labels",
-        ],
-        [
-            "Its AUPRC is not above IForest's where anomalies are left in the training rows, nor is its AUROC above "
-            "KNN's where they are normal",
-            _SECONDS,
+        {"id": "zoubeirou2023anorand", "short": "Zoubeirou a Mayaki and Riveill, 2023"},
+        {"time": _TRAINED["time"], "space": "O(n * d + d * h)"},
+        strengths=["Can also learn from labels with use_labels=True, outside the engine, which hands it no labels"],
+        weaknesses=[
+            _BELOW,
+            _FAR,
             "Its invented anomalies are noisy copies of rows, whatever the real ones are like",
+            _SECONDS,
             _IMAGES,
         ],
-        "Ranking rows of a table whose training rows may hold anomalies",
-        "Only the few highest scores matter, or time does",
+        best_for="Comparing with the paper, or learning from labels",
+        avoid_when="One default has to serve data that nobody has looked at",
     ),
     "NoveltyNormalization": _entry(
         "NoveltyNormalization",
         "One-Class Anomaly Detection via Novelty Normalization",
-        "wu2021novelty",
-        "Wu et al., CVIU 2021",
-        {"time": _PLAIN_TIME, "space": "O(d * h)"},
-        [
+        {"id": "wu2021novelty", "short": "Wu et al., CVIU 2021"},
+        _TRAINED,
+        strengths=[
             "On ADBench's tables its AUROC is above those of OCSVM, IForest and ECOD where training rows are normal",
             "Joins what an autoencoder cannot restore with a novelty read from its latent vector",
-            "Its scores are scaled by the least and the largest of training batches: a row above 1 is odder than those",
+            "Its scores are scaled by the least and the largest of training batches",
         ],
-        [
+        weaknesses=[
             "On ADBench's tables its AUROC is below KNN's where training rows are normal, and below IForest's where "
             "anomalies are left in",
             _SECONDS,
             _IMAGES,
         ],
-        "Training rows that are known to be normal, where scores on a scale of their own help",
-        "Anomalies are hidden among the training rows, or time matters",
+        best_for="Training rows that are known to be normal, where scores on a scale of their own help",
+        avoid_when="Anomalies are hidden among the training rows, or time matters",
     ),
     "NCAE": _entry(
         "NCAE",
         "Normality-Calibrated Autoencoder",
-        "yu2021ncae",
-        "Yu et al., 2021",
-        {"time": _PLAIN_TIME, "space": "O(d * h)"},
-        [
-            "Made for anomalies among the training rows: on ADBench's tables with them left in, its AUPRC is above "
-            "those of KNN, LOF, OCSVM, IForest and ECOD",
-            "On ADBench's tables with normal training rows, its AUROC is above those of OCSVM, IForest and ECOD",
-            "Can show the rows that it takes for normal with high confidence",
-        ],
-        [
-            "On ADBench's tables its AUROC is below KNN's where training rows are normal, and no more than level with "
-            "IForest's where anomalies are left in",
-            _SECONDS,
-            _IMAGES,
-        ],
-        "Tables whose training rows hold anomalies, which are to stand at the very top",
-        "Training rows are known to be normal, or time matters",
+        {"id": "yu2021ncae", "short": "Yu et al., 2021"},
+        _TRAINED,
+        strengths=["Generates the rows that it takes for normal with high confidence: generate(number)"],
+        weaknesses=[_BELOW, _SECONDS, _IMAGES],
+        best_for="Comparing with the paper",
+        avoid_when="One default has to serve data that nobody has looked at",
     ),
 }
 
 
-def _rule(suffix, conditions, confidences, reason):
+def _rule(
+    suffix: str, conditions: list[tuple[str, str, Any]], confidences: dict[str, float], reason: str
+) -> dict[str, Any]:
     """Write a routing rule; confidences are by detector, conditions (field, operator, value)."""
     return {
         "id": f"pyod_synth_{suffix}",
@@ -173,33 +169,33 @@ _RULES = [
     _rule(
         "tabular",
         [("data_type", "eq", "tabular"), ("priority", "in", ["balanced", "accuracy"])],
-        dict.fromkeys(["PLAD", "AnoRand", "NCAE", "NoveltyNormalization", "DHAG"], _BEHIND_ALL),
-        "Tabular, and seconds may be spent: deep detectors that invent anomalies",
+        dict.fromkeys(_ENTRIES, _BEHIND_ALL),
+        "Tabular, and seconds may be spent: detectors that remember training rows, or invent anomalies",
     ),
     _rule(
         "tabular_accurate",
         [("data_type", "eq", "tabular"), ("priority", "eq", "accuracy")],
-        {"PLAD": _BEHIND_FIRST},
+        {"KernelMemory": _BEHIND_FIRST},
         "Tabular + accuracy: on ADBench's tables level with KNN where training rows are normal, and with IForest where "
         "anomalies are left in, but seconds to fit",
     ),
     _rule(
         "image_arrays",
         [("data_type", "eq", "image"), ("n_channels", "gte", 1)],
-        dict.fromkeys(["PLAD", "AnoRand", "NCAE", "NoveltyNormalization", "DHAG"], _BEHIND_ALL),
+        dict.fromkeys(_ENTRIES, _BEHIND_ALL),
         "Images as arrays (n, channels, height, width): detectors that learn from the pixels and need no pretrained "
         "encoder",
     ),
 ]
 
 
-def register(engine):
+def register(engine: Any) -> Any:
     """Make the package's detectors known to an ADEngine of PyOD.
 
     Afterwards the engine lists, explains, compares, builds and runs them, and plans with them:
 
     - For tables they stand behind PyOD's own choices, and not at all with ``priority="speed"``; ``top_k`` or
-      ``exclude_detectors`` reaches them. With ``priority="accuracy"`` PLAD is among the alternatives to the first
+      ``exclude_detectors`` reaches them. With ``priority="accuracy"`` KernelMemory is among the alternatives to the first
       choice.
     - For images they are planned with if the profile says by ``n_channels`` that these are arrays, for instance
       ``engine.profile_data(X, data_type="image") | {"n_channels": X.shape[1]}``. PyOD profiles file paths alike, and

@@ -12,10 +12,18 @@ from pyod.utils.ad_engine import ADEngine
 import pyod_synth
 from benchmarks import tables
 from benchmarks.results import RecordsFile
-from pyod_synth import register
+from pyod_synth import all_detectors, register
+from tests.detectors import trains
 
-NAMES = sorted(pyod_synth.__all__)
-QUICK = {"epoch_num": 2, "batch_size": 32, "contamination": 0.1}
+NAMES = [name for name, detector in all_detectors().items() if detector.__module__.startswith("pyod_synth.")]
+
+
+def quick(name):
+    """Parameters with which a detector fits in milliseconds."""
+    shared = {"epoch_num": 2, "batch_size": 32} if trains(all_detectors()[name]) else {"memory_size": 50}
+    return shared | {"contamination": 0.1}
+
+
 RECORDS = Path(__file__).parent.parent / "benchmarks" / "results" / "adbench" / "records.jsonl"
 
 # Every kind of table that PyOD has a rule for.
@@ -82,7 +90,7 @@ def test_default_parameters_are_the_constructors(engine, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_run_detection_on_a_table(engine, table, name):
-    result = engine.run_detection(table, engine.make_plan([name], params=[QUICK]), X_test=table[:7])
+    result = engine.run_detection(table, engine.make_plan([name], params=[quick(name)]), X_test=table[:7])
     assert isinstance(result["detector"], getattr(pyod_synth, name))
     assert result["detector"].random_state == 0
     assert result["scores_train"].shape == (150,)
@@ -94,7 +102,7 @@ def test_run_detection_on_a_table(engine, table, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_run_detection_on_images(engine, images, name):
-    result = engine.run_detection(images, engine.make_plan([name], params=[QUICK]), X_test=images[:7])
+    result = engine.run_detection(images, engine.make_plan([name], params=[quick(name)]), X_test=images[:7])
     assert result["scores_train"].shape == (60,)
     assert result["scores_test"].shape == (7,)
     assert result["detector"].input_shape_ == (2, 6, 5)
@@ -114,11 +122,11 @@ def test_plans_for_tables_are_pyods_own(engine, table_profile, priority):
 
 
 @pytest.mark.parametrize("table_profile", TABLES)
-def test_with_accuracy_plad_is_an_alternative_to_pyods_first_choice(engine, table_profile):
+def test_with_accuracy_kernel_memory_is_an_alternative_to_pyods_first_choice(engine, table_profile):
     plan, own = (which.plan_detection(table_profile, "accuracy") for which in (engine, ADEngine()))
     assert planned(plan)[0] == planned(own)[0]
-    assert "PLAD" in planned(plan)[1:]
-    assert not {"AnoRand", "NCAE", "NoveltyNormalization", "DHAG"} & set(planned(plan))
+    assert "KernelMemory" in planned(plan)[1:]
+    assert not (set(NAMES) - {"KernelMemory"}) & set(planned(plan))
 
 
 @pytest.mark.parametrize("table_profile", TABLES)
@@ -136,9 +144,9 @@ def test_a_plan_of_the_engine_runs(engine, table):
     profile = engine.profile_data(table)
     own = planned(ADEngine().plan_detection(profile, top_k=20))
     plan = engine.plan_detection(profile, constraints={"exclude_detectors": own})
-    assert plan["detector_name"] == "PLAD"
+    assert plan["detector_name"] == "KernelMemory"
     assert plan["params"] == {"contamination": 0.1}
-    plan["params"] |= QUICK
+    plan["params"] |= quick("KernelMemory")
     assert engine.run_detection(table, plan)["n_anomalies"] == 15
 
 
@@ -153,17 +161,17 @@ def test_images_are_planned_for_if_the_profile_says_that_they_are_arrays(engine,
     assert names[0] == "EmbeddingOD"
     assert sorted(names[1:]) == NAMES
     plan = engine.plan_detection(profile, constraints={"exclude_detectors": ["EmbeddingOD"]})
-    plan["params"] |= QUICK
+    plan["params"] |= quick(plan["detector_name"])
     assert engine.run_detection(images, plan)["scores_train"].shape == (60,)
 
 
 def test_an_investigation_runs_with_them(engine, table):
     state = engine.plan(engine.start(table), priority="accuracy")
     for plan in state.plans:
-        if plan["detector_name"] == "PLAD":
-            plan["params"] |= QUICK
+        if plan["detector_name"] == "KernelMemory":
+            plan["params"] |= quick("KernelMemory")
     state = engine.analyze(engine.run(state))
-    assert "PLAD" in [result["detector_name"] for result in state.results]
+    assert "KernelMemory" in [result["detector_name"] for result in state.results]
     assert {result["status"] for result in state.results} == {"success"}
     assert engine.report(state)
 
@@ -220,12 +228,12 @@ def test_the_mcp_server_plans_builds_and_runs(server, table, tmp_path):
     path = str(tmp_path / "table.npy")
     np.save(path, table)
     plan = json.loads(server.plan_detection(server.profile_data(path), "accuracy"))
-    plan = next(step for step in plan["alternatives"] if step["detector_name"] == "PLAD")
-    plan["params"] |= QUICK
+    plan = next(step for step in plan["alternatives"] if step["detector_name"] == "KernelMemory")
+    plan["params"] |= quick("KernelMemory")
     built = {}
     exec(json.loads(server.build_detector(json.dumps(plan)))["code_snippet"], built)
-    assert isinstance(built["clf"], pyod_synth.PLAD)
-    assert built["clf"].epoch_num == 2
+    assert isinstance(built["clf"], pyod_synth.KernelMemory)
+    assert built["clf"].memory_size == 50
     result = server.run_detection(path, json.dumps(plan))
     assert json.loads(result)["n_anomalies"] == 15
     assert "error" not in json.loads(server.analyze_results(result, path))
