@@ -195,8 +195,8 @@ def register(engine: Any) -> Any:
     Afterwards the engine lists, explains, compares, builds and runs them, and plans with them:
 
     - For tables they stand behind PyOD's own choices, and not at all with ``priority="speed"``; ``top_k`` or
-      ``exclude_detectors`` reaches them. With ``priority="accuracy"`` KernelMemory is among the alternatives to the first
-      choice.
+      ``exclude_detectors`` reaches them. With ``priority="accuracy"`` KernelMemory is among the alternatives to the
+      first choice.
     - For images they are planned with if the profile says by ``n_channels`` that these are arrays, for instance
       ``engine.profile_data(X, data_type="image") | {"n_channels": X.shape[1]}``. PyOD profiles file paths alike, and
       no plan for those should hold a detector that cannot read them.

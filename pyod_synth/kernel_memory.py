@@ -32,13 +32,12 @@ from torch import Tensor
 
 from pyod_synth.base import CoreDetector
 from pyod_synth.core import Core, Player
+from pyod_synth.residuals import LEAST_DEVIATION, TINY, log_energy
 from pyod_synth.training import by_blocks
 from pyod_synth.validation import Interval, check_scales
 
 _ROUNDING = 4e-6  # relative error of a squared distance in float32
 _FAR = 1e30  # squared distance of a row that is not to be seen; finite, so that a row alone with it stays finite
-_TINY = 1e-6  # keeps logarithms and quotients of exact restorations finite
-_LEAST_DEVIATION = 1e-3  # bounds the slope where most training rows have one and the same statistic
 
 
 def squared_distances(x: Tensor, memory: Tensor) -> Tensor:
@@ -79,23 +78,6 @@ def restore(distance: Tensor, memory: Tensor, scales: tuple[float, ...]) -> Tens
     return torch.stack(
         [mean if math.isinf(s) else torch.softmax(distance / (-2 * s**2), dim=1) @ memory for s in scales]
     )
-
-
-def log_energy(residual: Tensor, mean_square: Tensor | None = None) -> Tensor:
-    """Logarithm of the size of residuals: log E_1 of the module's text, or log E_2 where a usual square is given.
-
-    Parameters
-    ----------
-    residual : Tensor of shape (..., batch, size)
-    mean_square : Tensor of shape (..., 1, size) or None
-        Usual square of each coordinate.
-
-    Returns
-    -------
-    Tensor of shape (..., batch)
-    """
-    square = residual.square() if mean_square is None else torch.log1p(residual.square() / mean_square)
-    return torch.log(square.mean(dim=-1) + _TINY)
 
 
 class KernelMemoryCore(Core):
@@ -147,16 +129,16 @@ class KernelMemoryCore(Core):
         order = torch.randperm(len(x), generator=self.generator, device=x.device)
         rows = x[order[: self.memory_size]].flatten(1)
         squares = (rows - rows.mean(dim=0)).square()
-        self.memory = rows[torch.log1p(squares / (squares.mean(dim=0) + _TINY)).mean(dim=1).argsort()]
+        self.memory = rows[torch.log1p(squares / (squares.mean(dim=0) + TINY)).mean(dim=1).argsort()]
         cost = self.row_cost(self.memory)
         residuals = by_blocks(lambda rows: self.residual(rows, self.trusted).transpose(0, 1), self.trusted, cost)
-        self.mean_square = residuals.square().mean(dim=0)[:, None] + _TINY
+        self.mean_square = residuals.square().mean(dim=0)[:, None] + TINY
         energies = by_blocks(self.energies, self.memory, cost).permute(1, 2, 0)
         for statistic, count in enumerate((len(self.memory), len(self.trusted))):
             own = energies[statistic, :, :count]
             self.median[statistic] = own.median(dim=1, keepdim=True).values
             self.deviation[statistic] = (own - self.median[statistic]).abs().median(dim=1, keepdim=True).values
-        self.deviation += _LEAST_DEVIATION
+        self.deviation += LEAST_DEVIATION
 
     def anomaly_score(self, x: Tensor) -> Tensor:
         """Score of the module's text."""
@@ -174,7 +156,7 @@ class KernelMemoryCore(Core):
     def energies(self, x: Tensor) -> Tensor:
         """Log energies of both statistics at all scales, for rows (batch, size): (batch, 2, scales)."""
         plain = log_energy(self.residual(x, self.memory))
-        bounded = log_energy(self.residual(x, self.trusted), self.mean_square)
+        bounded = log_energy(self.residual(x, self.trusted), self.mean_square, bounded=True)
         return torch.stack([plain, bounded]).permute(2, 0, 1)
 
     def residual(self, x: Tensor, memory: Tensor) -> Tensor:

@@ -131,18 +131,25 @@ class DHAGCore(Core):
         Whose parameters to take.
     """
 
-    def __init__(self, input_shape: tuple[int, ...], clf: "DHAG"):
+    encoder: nn.Module
+
+    def __init__(self, input_shape: tuple[int, ...], clf: Any):
         super().__init__()
-        self.space, self.n_augmented = clf.space, clf.n_augmented
-        self.lambdas, self.perturbator_lr = (clf.lambda1, clf.lambda2), clf.perturbator_lr
-        perturbed_size = clf.latent_size if clf.space == "latent" else None
+        self.n_augmented, self.lambdas = clf.n_augmented, (clf.lambda1, clf.lambda2)
+        self.perturbator_lr = clf.perturbator_lr
+        self.in_latent_space = getattr(clf, "space", "latent") == "latent"
+        perturbed_size = clf.latent_size if self.in_latent_space else None
         self.perturbators = Perturbators(input_shape, perturbed_size, clf.n_perturbators, clf.n_filters)
+        self.build(input_shape, clf)
+
+    def build(self, input_shape: tuple[int, ...], clf: Any) -> None:
+        """Make encoder and discriminator."""
         self.encoder = encoder(input_shape, (clf.hidden_size, clf.hidden_size), clf.latent_size)
         self.discriminator = mlp([clf.latent_size, clf.hidden_size, 1])
 
     def players(self) -> list[Player]:
         """Let encoder and discriminator learn at the detector's rate, then the perturbators at their own."""
-        others = [*self.encoder.parameters(), *self.discriminator.parameters()]
+        others = [parameter for name, parameter in self.named_parameters() if not name.startswith("perturbators.")]
         return [
             Player(others, self.training_loss),
             Player(self.perturbators.parameters(), self.perturbators_loss, self.perturbator_lr),
@@ -164,11 +171,11 @@ class DHAGCore(Core):
         if y is not None:
             known, x = x[y == 1], x[y == 0]
             if len(known):
-                loss = loss + softplus(-self.anomaly_score(known)).mean()
+                loss = loss + softplus(-self.logit(self.encoder(known))).mean()
         if len(x):
             perturbed_logit = self.logit(self.perturb(x, perturbation).flatten(0, 1)).view(len(x), -1)
-            n_normal = self.n_normal(len(x))
-            loss = loss + dhag_loss(self.anomaly_score(x), perturbed_logit, perturbation, n_normal, self.lambdas)
+            normal_logit, n_normal = self.logit(self.encoder(x)), self.n_normal(len(x))
+            loss = loss + dhag_loss(normal_logit, perturbed_logit, perturbation, n_normal, self.lambdas)
         return loss
 
     def n_normal(self, n: int) -> int:
@@ -177,7 +184,7 @@ class DHAGCore(Core):
 
     def perturb(self, x: Tensor, perturbation: Tensor) -> Tensor:
         """Latent vectors of perturbed rows: (batch, *input_shape) and (batch, L, *shape) to (batch, L, latent_size)."""
-        if self.space == "latent":
+        if self.in_latent_space:
             return self.encoder(x)[:, None] + perturbation
         return self.encoder((x[:, None] + perturbation).flatten(0, 1)).unflatten(0, perturbation.shape[:2])
 
@@ -319,7 +326,7 @@ class DHAG(DeepDetector):
         with computing(x):
             perturbation = by_blocks(lambda rows: core.perturbators(rows, generator), x)
             labels = pseudo_labels(perturbation.flatten(2).norm(dim=2), core.n_normal(len(x))).long().cpu().numpy()
-        if core.space == "latent":
+        if core.in_latent_space:
             perturbed = self.embed(X)[:, None] + perturbation.cpu().double().numpy()
         else:
             rows = (x[:, None] + perturbation).flatten(0, 1).cpu().numpy()

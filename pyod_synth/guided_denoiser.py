@@ -1,0 +1,203 @@
+"""GuidedDenoiser: rows restored from noise, beside a block that learns to detect invented or known anomalies.
+
+A network restores clean rows from noisy copies, at scales of the noise from small to large: it cannot learn to copy
+everything, however wide it is, and what it changes in a row tells how far the row lies from the training rows, as seen
+at each scale. As in AnoRand (:mod:`pyod_synth.models.anorand`), a detection block learns beside it from a few rows that
+were moved by noise and grown by SMOTE, or from known anomalies, and its last hidden layer z0 goes into the decoder.
+
+With noise e from N(0, I), a row x is restored from u = x + s e, for scales s log-uniform between the least and the
+greatest, by
+
+    restored(u, s) = u / (1 + s^2) + s / sqrt(1 + s^2) * decode(z0(x'), encode(x', log(s) / 2)),    x' = asinh(...)
+
+with x' = asinh(u / sqrt(1 + s^2)). The first term is the best linear guess for a standardised feature, so that the
+networks add what there is to know beyond it, and their targets have unit variance at every scale (Karras et al., 2022).
+The asinh bounds what they can add far out to the logarithm of the distance: the residual of far rows grows with their
+distance. The scale goes in as one more feature, or one more channel.
+
+The loss is w CE(detection) + (1 - w) (1 - y) error, the error of a restored row relative to s / sqrt(1 + s^2) being
+2 (sqrt(1 + e^2) - 1), averaged over features: squared while it is small, and by its size when it is large, so that
+anomalies among the training rows are not learned at any price.
+
+The residuals of a row without noise, at each scale and at an infinite one, where a row is restored to the mean of the
+training rows, give the residual score (:class:`pyod_synth.residuals.ResidualScore`). It is joined with the probability
+of the detection block: without labels 1/4 to 3/4; with labels as in AnoRand's Eq. 6 to 8, by the third quartiles of
+both over the training rows.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import silu
+
+from pyod_synth.base import DeepDetector
+from pyod_synth.models.anorand import AnoRand, AnoRandCore, anorand_loss
+from pyod_synth.networks import decoder, encoder
+from pyod_synth.residuals import ResidualScore
+from pyod_synth.validation import check_scales
+
+_TABLE_COPIES = 4  # of each row of a table in a step: steadier gradients for less time than more steps
+_DETECTION_SHARE = 0.75  # of the score, without labels
+
+
+class GuidedDenoiserCore(AnoRandCore):
+    """Detection block and denoiser.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        (d,) or (C, H, W).
+    clf : GuidedDenoiser
+        Whose parameters to take.
+    """
+
+    scales: Tensor
+    mean: Tensor
+
+    def build(self, input_shape: tuple[int, ...], clf: Any) -> None:
+        """Make encoder and decoder, and what is usual for residuals."""
+        narrow = math.ceil(clf.hidden_size / 2)
+        first, *rest = input_shape
+        self.use_labels = clf.use_labels
+        self.copies = _TABLE_COPIES if len(input_shape) == 1 else 1
+        self.encoder = encoder((first + 1, *rest), (clf.hidden_size, narrow), clf.latent_size)
+        self.decoder = decoder(narrow + clf.latent_size, (narrow, clf.hidden_size), input_shape)
+        self.register_buffer("scales", torch.tensor(sorted(float(s) for s in clf.scales), dtype=torch.float32))
+        self.register_buffer("mean", torch.zeros(tuple(input_shape)))
+        self.residual_score = ResidualScore(len(clf.scales) + 1, math.prod(input_shape))
+
+    def training_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Give the loss of the module's text, the error averaged over noisy copies of each row."""
+        assert y is not None  # prepare sees to it
+        clean = x.repeat(self.copies, *[1] * (x.ndim - 1))
+        low, high = self.scales[0].log(), self.scales[-1].log()
+        uniform = torch.rand(len(clean), generator=self.generator, device=x.device, dtype=x.dtype)
+        scale = torch.exp(low + (high - low) * uniform)
+        noise = torch.randn(clean.shape, generator=self.generator, device=x.device, dtype=x.dtype)
+        s = _as_rows(scale, x)
+        added = self.decoder(self.encode(clean + s * noise, scale))
+        # with this target of the decoder, the restored row is the clean one
+        error = (added - (s * clean - noise) / (1 + s**2).sqrt()).flatten(1)
+        distance = (2 * ((1 + error.square()).sqrt() - 1)).mean(dim=1).view(self.copies, -1).mean(dim=0)
+        return anorand_loss(distance, self.logit(x), y, self.w)
+
+    def encode(self, x: Tensor, scale: Tensor) -> Tensor:
+        """Join z0 and the latent of rows (batch, *input_shape) with noise of a scale each, (batch,)."""
+        s = _as_rows(scale, x)
+        bounded = torch.asinh(x / (1 + s**2).sqrt())
+        with_scale = torch.cat([bounded, (s.log() / 2).expand(-1, 1, *x.shape[2:])], dim=1)
+        return torch.cat([silu(self.detection(bounded)), self.encoder(with_scale)], dim=1)
+
+    def residuals(self, x: Tensor) -> Tensor:
+        """Subtract from rows (batch, *input_shape) what is restored of them: (scales + 1, batch, size)."""
+        residuals = []
+        for s in self.scales:
+            factor = s / (1 + s**2).sqrt()
+            added = self.decoder(self.encode(x, s.expand(len(x))))
+            residuals.append((factor * (factor * x - added)).flatten(1))
+        return torch.stack([*residuals, (x - self.mean).flatten(1)])
+
+    def calibrate(self, x: Tensor) -> None:
+        """Learn what is usual for residuals, and keep the quartiles of AnoRand's Eq. 7."""
+        self.mean.copy_(x.mean(dim=0))
+        self.residual_score.calibrate(self.residuals, x)
+        super().calibrate(x)
+
+    def anomaly_score(self, x: Tensor) -> Tensor:
+        """Join the residual score and the probability of the detection block."""
+        if self.use_labels:
+            return super().anomaly_score(x)
+        distance, logit = self.distance_and_logit(x)
+        return (1 - _DETECTION_SHARE) * distance + _DETECTION_SHARE * torch.sigmoid(logit)
+
+    def distance_and_logit(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Find the residual score and the logit of the detection block for rows (batch, *input_shape)."""
+        return self.residual_score(self.residuals(x)), self.logit(x)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Join z0 and the latent, at the smallest scale."""
+        return self.encode(x, self.scales[0].expand(len(x)))
+
+    def row_cost(self, x: Tensor) -> int:
+        """Rows restored at all scales."""
+        return len(self.scales) * x[0].numel()
+
+
+def _as_rows(scale: Tensor, x: Tensor) -> Tensor:
+    """Shape (batch,) like rows: (batch, 1) or (batch, 1, 1, 1)."""
+    return scale.view(-1, *[1] * (x.ndim - 1))
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class GuidedDenoiser(DeepDetector):
+    """Rows restored from noise, beside a block that detects invented or known anomalies; both are scored.
+
+    Takes AnoRand's synthetic labels [1]_ for an autoencoder that restores rows from noise, so that the score grows with
+    the distance from the training rows. See :mod:`pyod_synth.guided_denoiser` for networks, loss and score.
+
+    Parameters
+    ----------
+    scales : sequence of float, default=(0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+        Deviations of the noise that rows are restored from, in standard deviations of a feature: learned between the
+        smallest and the largest, scored at each and at the infinite scale.
+    w : float in [0, 1], default=0.2
+        Weight of the detection block in the loss.
+    anomaly_share : float in (0, 0.5], default=0.02
+        Share of training rows that become synthetic anomalies.
+    grown_share : float in (0, 0.5], default=0.05
+        Share that SMOTE grows them to.
+    noise_level : float, default=1.0
+        Standard deviation of the noise on synthetic anomalies, in standard deviations of a feature.
+    use_labels : bool, default=False
+        Whether to train on real labels, given to ``fit``, instead of synthetic ones.
+    hidden_size : int, default=128
+        Units of the first hidden layer of each block of a table; the second has half as many.
+    latent_size : int, default=16
+        Length of the autoencoder's latent.
+    lr : float, default=1e-3
+        Initial learning rate.
+    epoch_num : int or None, default=None
+        Passes over the training rows. None takes as many as make 300 optimiser steps.
+    batch_size : int, default=256
+        Rows per optimiser step.
+    weight_decay : float, default=1e-4
+        AdamW's decoupled weight decay.
+    {verbose}
+    {shared parameters}
+
+    {attributes}
+    {history}
+
+    References
+    ----------
+    .. [1] M. Zoubeirou a Mayaki and M. Riveill, "AnoRand: A Semi Supervised Deep Learning Anomaly Detection Method by
+       Random Labeling", hal-04116457, 2023.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyod_synth import GuidedDenoiser
+    >>> X = np.random.default_rng(0).normal(size=(200, 2))
+    >>> clf = GuidedDenoiser(contamination=0.05, epoch_num=50).fit(X)
+    >>> clf.predict([[0.0, 0.0], [9.0, -9.0]])
+    array([0, 1])
+    """
+
+    scales: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+    w: float = 0.2
+    anomaly_share: float = 0.02
+    grown_share: float = 0.05
+    noise_level: float = 1.0
+    use_labels: bool = False
+    hidden_size: int = 128
+    latent_size: int = 16
+
+    _parameter_constraints = {**AnoRand._parameter_constraints, "scales": [tuple, list]}
+
+    def build_core(self, input_shape: tuple[int, ...]) -> GuidedDenoiserCore:
+        """Make the networks; see :meth:`pyod_synth.base.CoreDetector.build_core`."""
+        check_scales(self.scales)
+        return GuidedDenoiserCore(input_shape, self)
