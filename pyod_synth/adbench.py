@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 from typing_extensions import Self
 
-from pyod_synth import kernel_memory
+from pyod_synth import guided_denoiser, kernel_memory, perturbed_denoiser
 from pyod_synth.base import CoreDetector
 from pyod_synth.models import anorand, dhag, ncae, novelty_normalization, plad
 
@@ -124,3 +124,21 @@ class KernelMemory(Adapter):
     """KernelMemory for ADBench."""
 
     detector = kernel_memory.KernelMemory
+
+
+class GuidedDenoiser(Adapter):
+    """GuidedDenoiser for ADBench."""
+
+    detector = guided_denoiser.GuidedDenoiser
+
+
+class PerturbedDenoiser(Adapter):
+    """PerturbedDenoiser for ADBench, without labels."""
+
+    detector = perturbed_denoiser.PerturbedDenoiser
+
+
+class PerturbedDenoiserWithLabels(PerturbedDenoiser):
+    """PerturbedDenoiser for ADBench, which learns from labels."""
+
+    labels = True

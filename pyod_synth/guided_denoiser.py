@@ -1,16 +1,16 @@
-"""GuidedDenoiser: rows restored from noise, beside a block that learns to detect invented or known anomalies.
+"""GuidedDenoiser: rows restored from noise, beside a block that learns to detect invented anomalies.
 
 A network restores clean rows from noisy copies, at scales of the noise from small to large: it cannot learn to copy
 everything, however wide it is, and what it changes in a row tells how far the row lies from the training rows, as seen
 at each scale. As in AnoRand (:mod:`pyod_synth.models.anorand`), a detection block learns beside it from a few rows that
-were moved by noise and grown by SMOTE, or from known anomalies, and its last hidden layer z0 goes into the decoder.
+were moved by noise and grown by SMOTE, and its last hidden layer z0 goes into the decoder.
 
 With noise e from N(0, I), a row x is restored from u = x + s e, for scales s log-uniform between the least and the
 greatest, by
 
-    restored(u, s) = u / (1 + s^2) + s / sqrt(1 + s^2) * decode(z0(x'), encode(x', log(s) / 2)),    x' = asinh(...)
+    restored(u, s) = u / (1 + s^2) + s / sqrt(1 + s^2) * decode(z0(u'), encode(u', log(s) / 2)),
 
-with x' = asinh(u / sqrt(1 + s^2)). The first term is the best linear guess for a standardised feature, so that the
+with u' = asinh(u / sqrt(1 + s^2)). The first term is the best linear guess for a standardised feature, so that the
 networks add what there is to know beyond it, and their targets have unit variance at every scale (Karras et al., 2022).
 The asinh bounds what they can add far out to the logarithm of the distance: the residual of far rows grows with their
 distance. The scale goes in as one more feature, or one more channel.
@@ -20,30 +20,29 @@ The loss is w CE(detection) + (1 - w) (1 - y) error, the error of a restored row
 anomalies among the training rows are not learned at any price.
 
 The residuals of a row without noise, at each scale and at an infinite one, where a row is restored to the mean of the
-training rows, give the residual score (:class:`pyod_synth.residuals.ResidualScore`). It is joined with the probability
-of the detection block: without labels 1/4 to 3/4; with labels as in AnoRand's Eq. 6 to 8, by the third quartiles of
-both over the training rows.
+training rows, give the residual score (:class:`pyod_synth.residuals.ResidualScore`). The score is a quarter of that and
+three quarters of the detection block's probability.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from pyod_synth.base import DeepDetector
-from pyod_synth.models.anorand import AnoRand, AnoRandCore, anorand_loss
+from pyod_synth.core import Core
+from pyod_synth.models.anorand import AnoRand, anorand_loss, invent_anomalies
 from pyod_synth.networks import decoder, encoder
 from pyod_synth.residuals import ResidualScore
 from pyod_synth.validation import check_scales
 
 _TABLE_COPIES = 4  # of each row of a table in a step: steadier gradients for less time than more steps
-_DETECTION_SHARE = 0.75  # of the score, without labels
+_DETECTION_SHARE = 0.75  # of the score
 
 
-class GuidedDenoiserCore(AnoRandCore):
+class GuidedDenoiserCore(Core):
     """Detection block and denoiser.
 
     Parameters
@@ -57,17 +56,24 @@ class GuidedDenoiserCore(AnoRandCore):
     scales: Tensor
     mean: Tensor
 
-    def build(self, input_shape: tuple[int, ...], clf: Any) -> None:
-        """Make encoder and decoder, and what is usual for residuals."""
+    def __init__(self, input_shape: tuple[int, ...], clf: "GuidedDenoiser"):
+        super().__init__()
         narrow = math.ceil(clf.hidden_size / 2)
         first, *rest = input_shape
-        self.use_labels = clf.use_labels
+        self.w = clf.w
+        self.invention = (clf.anomaly_share, clf.grown_share, clf.noise_level)
+        self.detection = encoder(input_shape, (clf.hidden_size,), narrow)
+        self.detection_output = nn.Linear(narrow, 1)
         self.copies = _TABLE_COPIES if len(input_shape) == 1 else 1
         self.encoder = encoder((first + 1, *rest), (clf.hidden_size, narrow), clf.latent_size)
         self.decoder = decoder(narrow + clf.latent_size, (narrow, clf.hidden_size), input_shape)
         self.register_buffer("scales", torch.tensor(sorted(float(s) for s in clf.scales), dtype=torch.float32))
         self.register_buffer("mean", torch.zeros(tuple(input_shape)))
         self.residual_score = ResidualScore(len(clf.scales) + 1, math.prod(input_shape))
+
+    def prepare(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Join invented anomalies."""
+        return invent_anomalies(x, *self.invention, self.generator)
 
     def training_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Give the loss of the module's text, the error averaged over noisy copies of each row."""
@@ -100,22 +106,19 @@ class GuidedDenoiserCore(AnoRandCore):
             residuals.append((factor * (factor * x - added)).flatten(1))
         return torch.stack([*residuals, (x - self.mean).flatten(1)])
 
+    def logit(self, x: Tensor) -> Tensor:
+        """Logit of the detection block for rows (batch, *input_shape): (batch,)."""
+        return self.detection_output(silu(self.detection(x))).squeeze(1)
+
     def calibrate(self, x: Tensor) -> None:
-        """Learn what is usual for residuals, and keep the quartiles of AnoRand's Eq. 7."""
+        """Learn what is usual for residuals."""
         self.mean.copy_(x.mean(dim=0))
         self.residual_score.calibrate(self.residuals, x)
-        super().calibrate(x)
 
     def anomaly_score(self, x: Tensor) -> Tensor:
         """Join the residual score and the probability of the detection block."""
-        if self.use_labels:
-            return super().anomaly_score(x)
-        distance, logit = self.distance_and_logit(x)
-        return (1 - _DETECTION_SHARE) * distance + _DETECTION_SHARE * torch.sigmoid(logit)
-
-    def distance_and_logit(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Find the residual score and the logit of the detection block for rows (batch, *input_shape)."""
-        return self.residual_score(self.residuals(x)), self.logit(x)
+        residual_score = self.residual_score(self.residuals(x))
+        return (1 - _DETECTION_SHARE) * residual_score + _DETECTION_SHARE * torch.sigmoid(self.logit(x))
 
     def embed(self, x: Tensor) -> Tensor:
         """Join z0 and the latent, at the smallest scale."""
@@ -133,7 +136,7 @@ def _as_rows(scale: Tensor, x: Tensor) -> Tensor:
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class GuidedDenoiser(DeepDetector):
-    """Rows restored from noise, beside a block that detects invented or known anomalies; both are scored.
+    """Rows restored from noise, beside a block that detects invented anomalies; both are scored.
 
     Takes AnoRand's synthetic labels [1]_ for an autoencoder that restores rows from noise, so that the score grows with
     the distance from the training rows. See :mod:`pyod_synth.guided_denoiser` for networks, loss and score.
@@ -151,8 +154,6 @@ class GuidedDenoiser(DeepDetector):
         Share that SMOTE grows them to.
     noise_level : float, default=1.0
         Standard deviation of the noise on synthetic anomalies, in standard deviations of a feature.
-    use_labels : bool, default=False
-        Whether to train on real labels, given to ``fit``, instead of synthetic ones.
     hidden_size : int, default=128
         Units of the first hidden layer of each block of a table; the second has half as many.
     latent_size : int, default=16
@@ -191,11 +192,13 @@ class GuidedDenoiser(DeepDetector):
     anomaly_share: float = 0.02
     grown_share: float = 0.05
     noise_level: float = 1.0
-    use_labels: bool = False
     hidden_size: int = 128
     latent_size: int = 16
 
-    _parameter_constraints = {**AnoRand._parameter_constraints, "scales": [tuple, list]}
+    _parameter_constraints = {
+        **{name: allowed for name, allowed in AnoRand._parameter_constraints.items() if name != "use_labels"},
+        "scales": [tuple, list],
+    }
 
     def build_core(self, input_shape: tuple[int, ...]) -> GuidedDenoiserCore:
         """Make the networks; see :meth:`pyod_synth.base.CoreDetector.build_core`."""

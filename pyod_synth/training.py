@@ -5,6 +5,7 @@ than the networks of this package do.
 """
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -167,6 +168,11 @@ class _OneThread:
     """
 
     def __init__(self) -> None:
+        self.reset()
+        if hasattr(os, "register_at_fork"):  # a forked process has no other threads, but perhaps a lock they held
+            os.register_at_fork(after_in_child=self.reset)
+
+    def reset(self) -> None:
         self.lock = Lock()
         self.inside = 0
         self.before = 1

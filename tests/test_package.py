@@ -52,7 +52,8 @@ LAYERS = [
     {"documentation", "validation", "preprocessing", "seeding", "core", "networks", "adengine"},
     {"training", "pyod_compat"},
     {"base"},
-    {"kernel_memory", "models"},
+    {"residuals", "models"},
+    {"kernel_memory", "guided_denoiser", "perturbed_denoiser"},
     {"adbench"},
 ]
 MAY_KNOW_PYOD = {"base.py", "pyod_compat.py"}

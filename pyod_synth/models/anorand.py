@@ -46,7 +46,6 @@ Deviations from the paper
 import math
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
 
 import numpy as np
 import torch
@@ -154,21 +153,16 @@ class AnoRandCore(Core):
 
     quartiles: Tensor
 
-    def __init__(self, input_shape: tuple[int, ...], clf: Any):
+    def __init__(self, input_shape: tuple[int, ...], clf: "AnoRand"):
         super().__init__()
-        narrow = math.ceil(clf.hidden_size / 2)
+        hidden_size, narrow, latent_size = clf.hidden_size, math.ceil(clf.hidden_size / 2), clf.latent_size
         self.w = clf.w
         self.invention = (clf.anomaly_share, clf.grown_share, clf.noise_level)
-        self.detection = encoder(input_shape, (clf.hidden_size,), narrow)
+        self.detection = encoder(input_shape, (hidden_size,), narrow)
         self.detection_output = nn.Linear(narrow, 1)
-        self.build(input_shape, clf)
+        self.encoder = encoder(input_shape, (hidden_size, narrow), latent_size)
+        self.decoder = decoder(narrow + latent_size, (narrow, hidden_size), input_shape)
         self.register_buffer("quartiles", torch.ones(2))  # of y_mlp and y_AE: Q3^0 and Q3^1
-
-    def build(self, input_shape: tuple[int, ...], clf: Any) -> None:
-        """Make the autoencoder."""
-        narrow = math.ceil(clf.hidden_size / 2)
-        self.encoder = encoder(input_shape, (clf.hidden_size, narrow), clf.latent_size)
-        self.decoder = decoder(narrow + clf.latent_size, (narrow, clf.hidden_size), input_shape)
 
     def prepare(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         """Join synthetic anomalies, unless real labels came."""
@@ -195,10 +189,6 @@ class AnoRandCore(Core):
     def embed(self, x: Tensor) -> Tensor:
         """Join z0 and z1, as the decoder sees them."""
         return torch.cat([silu(self.detection(x)), self.encoder(x)], dim=1)
-
-    def logit(self, x: Tensor) -> Tensor:
-        """Logit of y_mlp for rows (batch, *input_shape): (batch,)."""
-        return self.detection_output(silu(self.detection(x))).squeeze(1)
 
     def distance_and_logit(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Find |x - x^|_2 and the logit of y_mlp for rows (batch, *input_shape): two of (batch,)."""
