@@ -185,7 +185,8 @@ class PerturbedDenoiser(DeepDetector):
 
     Takes DHAG's perturbations [1]_, small and each in a direction of its own, for what is to be told from normal rows,
     and measures that by how badly rows are restored, so that the score grows with the distance from the training rows.
-    Its strength is to learn from a few known anomalies. See :mod:`pyod_synth.perturbed_denoiser` for networks, loss and score.
+    Its strength is to learn from a few known anomalies. See :mod:`pyod_synth.perturbed_denoiser` for networks, loss and
+    score.
 
     Parameters
     ----------
