@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import datasets, detectors, download, pictures, protocols, report, runner, settings, tables
-from benchmarks.backends import BACKENDS
-from benchmarks.datasets import listing
-from benchmarks.results import RecordsFile
+from benchmarks import data, detectors, experiments, protocols
+from benchmarks.data import download, listing
+from benchmarks.reporting import pictures, report, tables
+from benchmarks.running import runner
+from benchmarks.running.backends import BACKENDS
+from benchmarks.running.records import RecordsFile
 
 
 def main(arguments=None):
@@ -40,7 +42,7 @@ def main(arguments=None):
 
 
 def _run(options, command):
-    chosen = settings.load(options.settings)
+    chosen = experiments.load(options.settings)
     if options.fast:
         chosen = chosen.shrink()
     given = ("datasets", "detectors", "protocols", "seeds", "time_limit", "memory_limit", "oracle_epoch")
@@ -79,7 +81,7 @@ def _report(options, command):
     if not path.is_file():
         raise ValueError(f"no {path}, which says what the records are of")
     made_by = json.loads(path.read_text())
-    chosen = settings.load(made_by["settings"])
+    chosen = experiments.load(made_by["settings"])
     chosen = chosen.shrink() if made_by["fast"] else chosen
     return _print(records, options.folder, chosen, made_by["command"], made_by.get("runs"))
 
@@ -91,7 +93,7 @@ def _latest(records):
 
 
 def _list(options, command):
-    print("Settings:", *(f"  {name:36} {settings.load(name).title}" for name in settings.names()), sep="\n")
+    print("Settings:", *(f"  {name:36} {experiments.load(name).title}" for name in experiments.names()), sep="\n")
     print("Detectors:", *(f"  {name:24} {line}" for name, line in detectors.describe().items()), sep="\n")
     print("Protocols:", *(f"  {name}" for name in protocols.PROTOCOLS), sep="\n")
     print(f"Data sets, those present in {options.data}:")
@@ -177,7 +179,7 @@ def _parser():
         verb.add_argument(
             "--data",
             type=Path,
-            default=datasets.default_folder(),
+            default=data.default_folder(),
             help="data folder (default: $PYOD_SYNTH_DATA, or a cache folder)",
         )
     return parser

@@ -10,8 +10,8 @@ from pyod import mcp_server
 from pyod.utils.ad_engine import ADEngine
 
 import pyod_synth
-from benchmarks import tables
-from benchmarks.results import RecordsFile
+from benchmarks.reporting import tables
+from benchmarks.running.records import RecordsFile
 from pyod_synth import register
 
 NAMES = sorted(pyod_synth.__all__)

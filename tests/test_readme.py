@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import published, report, settings, tables
-from benchmarks.results import RecordsFile
+from benchmarks import experiments
+from benchmarks.reporting import published, report, tables
+from benchmarks.running.records import RecordsFile
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -58,7 +59,7 @@ def test_figures_beside_published_ones_are_those_of_the_records(results, metric)
 
 @pytest.mark.parametrize("results", ["plad_table5", "dhag_table2", "dhag_table2_kdd"])
 def test_published_figures_stand_beside_those_of_the_records(results):
-    for table in published.beside(records_of(results), settings.load(f"papers/{results}")).values():
+    for table in published.beside(records_of(results), experiments.load(f"papers/{results}")).values():
         assert len(table) >= 10
         assert table.to_markdown(index=False, floatfmt="+.3f") in RESULTS
 
@@ -72,6 +73,6 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("folder", sorted(FOLDER.iterdir()), ids=lambda folder: folder.name)
 def test_reports_are_those_of_the_records(folder):
     made_by = json.loads((folder / "experiment.json").read_text())
-    own, pictures, runs = settings.load(made_by["settings"]), report.pictures(folder), made_by.get("runs")
+    own, pictures, runs = experiments.load(made_by["settings"]), report.pictures(folder), made_by.get("runs")
     text = report.markdown(records_of(folder.name), own, made_by["command"], pictures, runs)
     assert (folder / "report.md").read_text() == text

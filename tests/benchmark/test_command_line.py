@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.results import RecordsFile, key
+from benchmarks.running.records import RecordsFile, key
 
 CELLS = 12
 PATIENCE = 120  # seconds, for a machine that is busy

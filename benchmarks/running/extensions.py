@@ -1,0 +1,34 @@
+"""Files of a user's own that enter data sets, protocols and rivals beside those of the benchmark."""
+
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+
+def load(path):
+    """Run a Python file once in this process.
+
+    Parameters
+    ----------
+    path : str
+        Of a ``.py`` file, which enters what it adds in ``benchmarks.data.BUNDLED``,
+        ``benchmarks.protocols.PROTOCOLS`` or ``benchmarks.detectors.rivals.RIVALS``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file. What the file itself raises comes through.
+    """
+    path = Path(path).resolve()
+    if path.suffix != ".py" or not path.is_file():
+        raise ValueError(f"an extension is the path of a Python file, got {str(path)!r}")
+    name = f"benchmarks.running.extensions.{path}"
+    if name in sys.modules:
+        return
+    spec = spec_from_file_location(name, path)
+    module = sys.modules[name] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]  # else the next attempt would take it for done
+        raise
