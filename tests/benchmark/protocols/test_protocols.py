@@ -355,6 +355,17 @@ def test_large_data_is_reduced_and_images_are_scaled_as_a_whole(folder):
     assert image.X_train.min() == 0
 
 
+@pytest.mark.parametrize("factor", [2.0**-300, 1e150, 2.0**600, 2.0**1018])
+def test_values_whose_squares_are_no_numbers_are_scaled(folder, factor):
+    plain = data.load("10_far", folder)
+    expected = split(plain, "one-class", seed=0)
+    with np.errstate(over="raise", invalid="raise"):
+        parts = split(replace(plain, X=plain.X * [factor, 1, 1, -factor]), "one-class", seed=0)
+    sign = [1, 1, 1, -1]
+    np.testing.assert_allclose(parts.X_train * sign, expected.X_train, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(parts.X_test * sign, expected.X_test, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.needs_data
 def test_every_adbench_table_divides(data_folder):
     names = data.expand(["Classical"], data_folder)
