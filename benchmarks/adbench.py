@@ -20,7 +20,7 @@ Other parameters than the defaults need a subclass: ``class Short(PLAD): paramet
 
 from inspect import signature
 
-from benchmarks.detectors import OURS, build
+from benchmarks.detectors import DetectorSpec, build, ours
 
 
 class Adapter:
@@ -56,7 +56,7 @@ class Adapter:
         self : Adapter
         """
         labels = self.labels and bool((y_train == 1).any())
-        self.model = build(self.detector, self.seed, self.parameters, labels=labels).fit(X_train, y_train)
+        self.model = build(DetectorSpec(self.detector, self.parameters), self.seed, labels).fit(X_train, y_train)
         return self
 
     def predict_score(self, X):
@@ -80,7 +80,7 @@ def adapt(detector, labels=False):
     Parameters
     ----------
     detector : str
-        One of ``benchmarks.detectors.OURS``.
+        One of ``benchmarks.detectors.ours()``.
     labels : bool, default=False
         Whether it is to learn from labels.
 
@@ -95,6 +95,7 @@ def adapt(detector, labels=False):
     return type(name, (Adapter,), members)
 
 
+OURS = ours()
 CLASSES = [
     *(adapt(name) for name in OURS),
     *(adapt(name, labels=True) for name in OURS if "use_labels" in signature(OURS[name]).parameters),

@@ -1,11 +1,15 @@
-"""Tables -> figures."""
+"""Tables of numbers -> figures."""
+
+from collections.abc import Collection
+from pathlib import Path
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from scikit_posthocs import critical_difference_diagram
 
-from benchmarks.detectors import OURS, parse
 from benchmarks.reporting import significance
+from benchmarks.reporting.sweeps import Sweep
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -15,11 +19,17 @@ _COLUMNS = 2  # of panels
 _MOST_NAMED = 12  # data sets in a legend
 
 
-def boxes(tables, label, path, low_is_best=False):
+def boxes(
+    tables: dict[str, pd.DataFrame],
+    label: str,
+    path: str | Path,
+    ours: Collection[str] = (),
+    low_is_best: bool = False,
+):
     """Draw the figures of each detector over the data sets, a panel for each protocol.
 
     Dots are data sets, boxes their quartiles, diamonds the means, which are also written; detectors are ordered by
-    them, the best on top. Ours are orange.
+    them, the best on top.
 
     Parameters
     ----------
@@ -29,6 +39,8 @@ def boxes(tables, label, path, low_is_best=False):
         What the figures are.
     path : path-like
         Of the picture; its suffix sets the format.
+    ours : collection of str, default=()
+        Detectors that are orange, not blue.
     low_is_best : bool, default=False
     """
     figure, axes = _panels([0.3 * table.shape[1] + 1.2 for table in tables.values()], sharex=not low_is_best)
@@ -46,9 +58,9 @@ def boxes(tables, label, path, low_is_best=False):
         )
         jitter = np.random.default_rng(0).uniform(-0.18, 0.18, values.shape)
         for column, (detector, box) in enumerate(zip(values.columns, artists["boxes"], strict=True)):
-            box.set(facecolor=_colour(detector), alpha=0.25)
+            box.set(facecolor=_colour(detector, ours), alpha=0.25)
             heights = positions[column] + jitter[:, column]
-            axis.scatter(values[detector], heights, s=11, alpha=0.5, color=_colour(detector), linewidths=0)
+            axis.scatter(values[detector], heights, s=11, alpha=0.5, color=_colour(detector, ours), linewidths=0)
         axis.scatter(values.mean(), positions, marker="D", s=28, color="black", zorder=3)
         for position, mean in zip(positions, values.mean(), strict=True):
             text = f"{mean:.2f}" if low_is_best else f"{mean:.3f}"
@@ -59,7 +71,7 @@ def boxes(tables, label, path, low_is_best=False):
     _save(figure, path)
 
 
-def critical_differences(ranks, path):
+def critical_differences(ranks: dict[str, pd.DataFrame], path: str | Path, ours: Collection[str] = ()):
     """Draw mean ranks, and bars that join what Nemenyi's test does not tell apart, a panel for each protocol.
 
     Parameters
@@ -68,6 +80,8 @@ def critical_differences(ranks, path):
         For each protocol a row for each data set and a column for each detector.
     path : path-like
         Of the picture; its suffix sets the format.
+    ours : collection of str, default=()
+        Detectors that are orange, not blue.
 
     References
     ----------
@@ -87,7 +101,7 @@ def critical_differences(ranks, path):
             label_fmt_right=" {rank:.2f}  {label}",
             label_props={"fontsize": 9},
             text_h_margin=0.03 * np.ptp(mean),
-            color_palette={detector: _colour(detector) for detector in table.columns},
+            color_palette={detector: _colour(detector, ours) for detector in table.columns},
         )
         for (bar,) in drawn["crossbars"]:
             # its points come from a set: the same picture in every process needs them sorted
@@ -99,7 +113,7 @@ def critical_differences(ranks, path):
     _save(figure, path)
 
 
-def curves(sweep, label, path):
+def curves(sweep: Sweep, label: str, path: str | Path):
     """Draw a metric against the values of a parameter or of a protocol.
 
     Thick lines are means over data sets, bands their std over seeds; with one detector a thin line is a data set.
@@ -152,8 +166,8 @@ def _panels(heights, **shared):
     return figure, axes.flat[: len(heights)]
 
 
-def _colour(detector):
-    return _OURS if parse(detector)[0] in OURS else _OTHERS
+def _colour(detector, ours):
+    return _OURS if detector in ours else _OTHERS
 
 
 def _count(number, noun):

@@ -10,7 +10,7 @@ ALPHA = 0.05
 _LEAST_DETECTORS, _LEAST_DATASETS = 3, 5
 
 
-def enough(ranks):
+def enough(ranks: pd.DataFrame) -> bool:
     """Tell whether there are detectors and data sets enough for :func:`friedman` and :func:`nemenyi`.
 
     Parameters
@@ -25,7 +25,7 @@ def enough(ranks):
     return ranks.shape[0] >= _LEAST_DATASETS and ranks.shape[1] >= _LEAST_DETECTORS
 
 
-def friedman(ranks):
+def friedman(ranks: pd.DataFrame) -> float:
     """Test whether any detector differs from the others, by its ranks over the data sets.
 
     Parameters
@@ -42,7 +42,7 @@ def friedman(ranks):
     return float(stats.friedmanchisquare(*ranks.to_numpy().T).pvalue)
 
 
-def nemenyi(ranks):
+def nemenyi(ranks: pd.DataFrame) -> pd.DataFrame:
     """Compare all detectors with one another by their mean ranks.
 
     Parameters
@@ -65,7 +65,7 @@ def nemenyi(ranks):
     return p_values.set_axis(ranks.columns, axis=0).set_axis(ranks.columns, axis=1)
 
 
-def critical_difference(ranks):
+def critical_difference(ranks: pd.DataFrame) -> float:
     """Return how far mean ranks must be apart, in Nemenyi's test.
 
     Parameters
@@ -81,14 +81,15 @@ def critical_difference(ranks):
     return float(quantile * np.sqrt(n_detectors * (n_detectors + 1) / (6 * n_datasets)))
 
 
-def t_tests(records, detector, metric):
+def t_tests(frame: pd.DataFrame, detector: str, metric: str) -> dict[str, pd.DataFrame]:
     """Compare one detector with each other one on each data set: Student's t-test over seeds, two-sided.
 
     Parameters
     ----------
-    records : list of dict
+    frame : pandas.DataFrame
+        See :func:`benchmarks.reporting.frame.to_frame`.
     detector : str
-        As the records name it.
+        Its label.
     metric : str
         A key of ``METRICS``.
 
@@ -99,7 +100,6 @@ def t_tests(records, detector, metric):
         ``detector`` is the higher one. Pairs of less than two successful seeds on either side, or without any deviation
         over seeds on both, are not there.
     """
-    frame = pd.DataFrame(records)
     tables = {}
     for protocol, runs in frame[frame["status"] == "ok"].groupby("protocol", sort=False):
         own = {dataset: part[metric] for dataset, part in runs[runs["detector"] == detector].groupby("dataset")}

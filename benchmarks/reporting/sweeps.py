@@ -1,4 +1,4 @@
-"""Records -> curves over the values of a detector's parameter, or over the numbers of a protocol."""
+"""Frame -> curves over the values of a detector's parameter, or over the numbers of a protocol."""
 
 import json
 import re
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmarks.detectors import parse
-from benchmarks.reporting.tables import complete, group
+from benchmarks.detectors import DetectorSpec
+from benchmarks.reporting.frame import group
+from benchmarks.reporting.tables import complete
 
 
 @dataclass(frozen=True)
@@ -47,17 +48,18 @@ class Sweep:
     panels: dict
 
     @property
-    def file(self):
+    def file(self) -> str:
         """Name the file of its figure."""
         return "sweep-" + re.sub(r"[^\w.]+", "-", self.title) + ".png"
 
 
-def find(records, metric):
+def find(frame: pd.DataFrame, metric: str) -> list[Sweep]:
     """Find what was run with several values.
 
     Parameters
     ----------
-    records : list of dict
+    frame : pandas.DataFrame
+        See :func:`benchmarks.reporting.frame.to_frame`.
     metric : str
         A key of ``METRICS``.
 
@@ -68,57 +70,52 @@ def find(records, metric):
         protocol and group of data sets; and one for each protocol that has several numbers, with a panel for each
         group. A data set counts where every run over these values succeeded.
     """
-    return [*_of_parameters(records, metric), *_of_protocols(records, metric)]
+    return [*_of_parameters(frame, metric), *_of_protocols(frame, metric)]
 
 
-def _of_parameters(records, metric):
+def _of_parameters(frame, metric):
     families = {}
-    for label in dict.fromkeys(record["detector"] for record in records):
-        name, parameters = parse(label)
-        for parameter, value in parameters.items():
-            rest = {other: parameters[other] for other in parameters if other != parameter}
+    for detector in frame.drop_duplicates("detector").itertuples():
+        for parameter, value in detector.parameters.items():
+            rest = {other: detector.parameters[other] for other in detector.parameters if other != parameter}
             if _is_number(value):
-                families.setdefault((name, parameter, json.dumps(rest)), {})[label] = value
-    for (name, parameter, rest), values in families.items():
+                family = families.setdefault((parameter, json.dumps([detector.algorithm, rest], sort_keys=True)), {})
+                family[detector.detector] = value
+    for (parameter, rest), values in families.items():
         if len(set(values.values())) < 2:
             continue
-        frame = complete([record for record in records if record["detector"] in values])
-        frame["value"] = frame["detector"].map(values)
-        frame["detector"] = ":".join([name, *(f"{other}={value}" for other, value in json.loads(rest).items())])
+        label = DetectorSpec(*json.loads(rest)).label
+        runs = complete(frame[frame["detector"].isin(values)])
+        runs = runs.assign(value=runs["detector"].map(values), detector=label)
         panels = {
             f"{protocol}, {title}": _panel(part, metric)
-            for protocol, runs in frame.groupby("protocol", sort=False)
-            for title, part in _by_group(runs)
+            for protocol, of_protocol in runs.groupby("protocol", sort=False)
+            for title, part in _by_group(of_protocol)
         }
         if panels:
-            yield Sweep(f"{frame['detector'].iloc[0]}, {parameter}", parameter, panels)
+            yield Sweep(f"{label}, {parameter}", parameter, panels)
 
 
-def _of_protocols(records, metric):
+def _of_protocols(frame, metric):
     families = {}
-    for protocol in dict.fromkeys(record["protocol"] for record in records):
+    for protocol in frame["protocol"].unique():
         name, _, number = protocol.partition(":")
         if re.fullmatch(r"[\d.]+", number):
             families.setdefault(name, {})[protocol] = float(number)
     for name, values in families.items():
         if len(values) < 2:
             continue
+        runs = frame[frame["protocol"].isin(values)]
         # as one protocol with more seeds, so that all values are of the same detectors on the same data sets
-        frame = complete(
-            [
-                record
-                | {"protocol": name, "value": values[record["protocol"]], "seed": (record["protocol"], record["seed"])}
-                for record in records
-                if record["protocol"] in values
-            ]
-        )
-        panels = {title: _panel(part, metric) for title, part in _by_group(frame)}
+        seeds = list(zip(runs["protocol"], runs["seed"], strict=True))
+        runs = complete(runs.assign(value=runs["protocol"].map(values), seed=seeds, protocol=name))
+        panels = {title: _panel(part, metric) for title, part in _by_group(runs)}
         if panels:
             yield Sweep(name, name, panels)
 
 
 def _by_group(frame):
-    """Part records by groups of data sets; those without siblings stay together."""
+    """Part rows by groups of data sets; those without siblings stay together."""
     sizes = frame.groupby("dataset").size().groupby(group).size()
     groups = frame["dataset"].map(group)
     groups = groups.where(groups.map(sizes) > 1, "")

@@ -1,60 +1,57 @@
-"""Records -> mean +- std, mean ranks."""
+"""Frame -> means, deviations and ranks, as numbers."""
 
-import re
-
+import numpy as np
 import pandas as pd
 
-METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "f1": "F1"}
-_SECONDS = {"fit_seconds": "fit [s]", "score_seconds": "score [s]"}
+from benchmarks.running.metrics import METRICS
+
+_SECONDS = ["fit_seconds", "score_seconds"]
 
 
-def complete(records):
+def complete(frame: pd.DataFrame) -> pd.DataFrame:
     """Keep the data sets on which every detector succeeded with every seed, so that all are averaged over the same.
 
-    Every detector and every seed are those that occur in the records of the protocol, without the detectors that were
-    skipped there, be it on one data set.
+    Every detector and every seed are those that occur in the protocol, without the detectors that were skipped there,
+    be it on one data set.
 
     Parameters
     ----------
-    records : list of dict
+    frame : pandas.DataFrame
+        See :func:`benchmarks.reporting.frame.to_frame`; so everywhere here.
 
     Returns
     -------
     pandas.DataFrame
-        The successful records of those data sets, for each protocol by itself.
+        The rows of those data sets, for each protocol by itself.
     """
-    frame = _compared(records)
-    return frame[_whole(frame)]
+    compared = _compared(frame)
+    return compared[_whole(compared)]
 
 
-def left_out(records):
+def left_out(frame: pd.DataFrame) -> pd.DataFrame:
     """List the data sets that :func:`complete` leaves out.
-
-    Parameters
-    ----------
-    records : list of dict
 
     Returns
     -------
     pandas.DataFrame
         Columns ``protocol``, ``dataset`` and ``reason``: who failed there, or how many of the runs there are.
     """
-    frame = _compared(records)
-    frame["runs"] = _runs(frame)
+    compared = _compared(frame)
+    expected = _runs(compared)
     rows = []
-    for (protocol, dataset), part in frame[~_whole(frame)].groupby(["protocol", "dataset"], sort=False):
+    for (protocol, dataset), part in compared[~_whole(compared)].groupby(["protocol", "dataset"], sort=False):
         failed = part.loc[part["status"] == "failed", "detector"].unique()
-        missing = f"only {len(part)} of {part['runs'].iloc[0]} runs"
+        missing = f"only {len(part)} of {expected[part.index[0]]} runs"
         rows.append((protocol, dataset, f"{', '.join(failed)} failed" if len(failed) else missing))
     return pd.DataFrame(rows, columns=["protocol", "dataset", "reason"])
 
 
-def reasons(records, status):
+def reasons(frame: pd.DataFrame, status: str) -> pd.DataFrame:
     """List why there are no results.
 
     Parameters
     ----------
-    records : list of dict
+    frame : pandas.DataFrame
     status : str
         "failed" or "skipped".
 
@@ -64,7 +61,6 @@ def reasons(records, status):
         Columns ``protocol``, ``detector``, ``data sets``, ``seeds`` and ``reason``, a row for each reason that a
         detector had in a protocol.
     """
-    frame = pd.DataFrame(records)
     rows = []
     for (protocol, detector, reason), part in frame[frame["status"] == status].groupby(
         ["protocol", "detector", "reason"], sort=False
@@ -76,14 +72,10 @@ def reasons(records, status):
     return pd.DataFrame(rows, columns=["protocol", "detector", "data sets", "seeds", "reason"])
 
 
-def _compared(records):
-    """All records but those of detectors that were skipped somewhere in a protocol."""
-    frame = pd.DataFrame(records)
-    for column in (*METRICS, *_SECONDS):
-        if column not in frame:
-            frame[column] = float("nan")
+def _compared(frame):
+    """All rows but those of detectors that were skipped somewhere in a protocol."""
     skips = (frame["status"] == "skipped").groupby([frame["protocol"], frame["detector"]]).transform("any")
-    return frame[~skips].copy()
+    return frame[~skips.astype(bool)]
 
 
 def _runs(frame):
@@ -98,12 +90,12 @@ def _whole(frame):
     return successes == _runs(frame)
 
 
-def means(records, metric):
+def means(frame: pd.DataFrame, metric: str) -> dict[str, pd.DataFrame]:
     """Average a metric over seeds.
 
     Parameters
     ----------
-    records : list of dict
+    frame : pandas.DataFrame
     metric : str
         A key of ``METRICS``.
 
@@ -113,176 +105,113 @@ def means(records, metric):
         For each protocol with complete data sets a row for each of these and a column for each detector.
     """
     return {
-        protocol: frame.groupby(["dataset", "detector"])[metric].mean().unstack("detector")
-        for protocol, frame in complete(records).groupby("protocol", sort=False)
+        protocol: part.groupby(["dataset", "detector"])[metric].mean().unstack("detector")
+        for protocol, part in complete(frame).groupby("protocol", sort=False)
     }
 
 
-def ranks(records, metric):
+def ranks(frame: pd.DataFrame, metric: str) -> dict[str, pd.DataFrame]:
     """Rank the detectors within each data set.
-
-    Parameters
-    ----------
-    records : list of dict
-    metric : str
-        A key of ``METRICS``.
 
     Returns
     -------
     dict of str to pandas.DataFrame
         As :func:`means`. 1 is best, ties share.
     """
-    return {protocol: table.rank(axis=1, ascending=False) for protocol, table in means(records, metric).items()}
+    return {protocol: table.rank(axis=1, ascending=False) for protocol, table in means(frame, metric).items()}
 
 
-def summary(records, metric="auroc"):
+def summary(frame: pd.DataFrame, metric: str = "auroc") -> dict[str, pd.DataFrame]:
     """Average over data sets.
 
     Parameters
     ----------
-    records : list of dict
+    frame : pandas.DataFrame
     metric : str, default="auroc"
         A key of ``METRICS``: the one by whose rank the rows are sorted.
 
     Returns
     -------
     dict of str to pandas.DataFrame
-        For each protocol a row for each detector. Figures are means over data sets of means over seeds; the std is that
-        of the mean over data sets, over seeds. Ranks are over detectors within a data set: 1 is best, ties share. Where
-        records hold what the best epoch on the test rows would have given, a column says so.
+        For each protocol a row for each detector. Columns ``auroc``, ``auprc`` and ``f1`` are means over data sets of
+        means over seeds; ``auroc_std`` and so on the deviation of the mean over data sets, over seeds;
+        ``oracle_auroc`` and ``oracle_auroc_std`` (of ``metric``) what the best epoch on the test rows would have given,
+        NaN for a detector without; ``rank_auroc`` and so on mean ranks within a data set: 1 is best, ties share; then
+        ``fit_seconds`` and ``score_seconds``.
     """
-    return {
-        protocol: _summarise(frame, metric) for protocol, frame in complete(records).groupby("protocol", sort=False)
-    }
+    return {protocol: _summarise(part, metric) for protocol, part in complete(frame).groupby("protocol", sort=False)}
 
 
 def _summarise(frame, metric):
-    by_dataset = frame.groupby(["dataset", "detector"])[list(METRICS)].mean()
-    ranks = by_dataset.groupby("dataset").rank(ascending=False).groupby("detector").mean()
-    parts = dict(list(frame.groupby("detector")))
-    table = pd.DataFrame(
-        {
-            label: {detector: mean_and_std(part, name) for detector, part in parts.items()}
-            for name, label in METRICS.items()
-        }
-    ).rename_axis("detector")
-    if "oracle_epoch" in frame and frame["oracle_epoch"].notna().any():
-        table[oracle(metric)] = {detector: oracle_mean_and_std(part, metric) for detector, part in parts.items()}
-    for name in dict.fromkeys(["auroc", "auprc", metric]):
-        table[f"rank {METRICS[name]}"] = ranks[name]
-    seconds = frame.groupby("detector")[list(_SECONDS)].mean()
-    return table.join(seconds.rename(columns=_SECONDS)).sort_values(f"rank {METRICS[metric]}")
+    figures = [*METRICS, f"oracle_{metric}"]
+    # a detector has all its epochs or none: the mean over fewer runs would be of something else
+    known = frame[figures].notna().groupby(frame["detector"]).all()
+    by_dataset = frame.groupby(["dataset", "detector"])[figures].mean()
+    mean = by_dataset.groupby("detector").mean().where(known)
+    std = frame.groupby(["seed", "detector"])[figures].mean().groupby("detector").std(ddof=0).where(known)
+    ranked = by_dataset.groupby("dataset").rank(ascending=False).groupby("detector").mean()
+    chosen = list(dict.fromkeys(["auroc", "auprc", metric]))
+    table = mean.join(std.add_suffix("_std"))[[name for figure in figures for name in (figure, f"{figure}_std")]]
+    table = table.join(ranked[chosen].add_prefix("rank_")).join(frame.groupby("detector")[_SECONDS].mean())
+    return table.sort_values(f"rank_{metric}")
 
 
-def mean_and_std(frame, metric):
-    """Average the successful records of one detector.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Records, all of the same seeds for each data set.
-    metric : str
-        A key of ``METRICS``.
+def mean_and_std(frame: pd.DataFrame, metric: str) -> tuple[float, float]:
+    """Average the rows of one detector, all of the same seeds for each data set.
 
     Returns
     -------
-    str
-        "mean ± std": the mean over data sets of means over seeds; the std of the mean over data sets, over seeds.
+    mean : float
+        Over data sets, of means over seeds.
+    std : float
+        Of the mean over data sets, over seeds.
     """
     mean = frame.groupby("dataset")[metric].mean().mean()
-    std = frame.groupby("seed")[metric].mean().std(ddof=0)
-    return f"{mean:.3f} ± {std:.3f}"
+    return float(mean), float(frame.groupby("seed")[metric].mean().std(ddof=0))
 
 
-def oracle(metric):
-    """Name the column of what the best epoch on the test rows would have given."""
-    return f"oracle-epoch {METRICS[metric]}"
-
-
-def oracle_mean_and_std(frame, metric):
-    """Average over records as :func:`mean_and_std` does, at each one's best epoch on the test rows.
+def outcomes(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Say what each detector reached on each data set.
 
     Parameters
     ----------
     frame : pandas.DataFrame
-        Records with a column ``oracle_epoch``.
     metric : str
         A key of ``METRICS``.
 
     Returns
     -------
-    str
-        Empty if some records do not hold that epoch: not every detector has epochs.
+    pandas.DataFrame
+        Columns ``protocol``, ``dataset`` and ``detector``, and those of :func:`outcome`, in the order of the frame.
     """
-    known = frame["oracle_epoch"].map(lambda epoch: isinstance(epoch, dict))
-    if frame.empty or not known.all():
-        return ""
-    return mean_and_std(frame.assign(**{metric: frame["oracle_epoch"].map(lambda epoch: epoch[metric])}), metric)
+    seeds = frame.groupby("protocol")["seed"].nunique()
+    rows = [
+        {"protocol": protocol, "dataset": dataset, "detector": detector} | outcome(part, metric, seeds[protocol])
+        for (protocol, dataset, detector), part in frame.groupby(["protocol", "dataset", "detector"], sort=False)
+    ]
+    return pd.DataFrame(rows)
 
 
-def details(records, metric):
-    """Tabulate one metric for each data set.
-
-    Parameters
-    ----------
-    records : list of dict
-    metric : str
-        A key of ``METRICS``.
-
-    Returns
-    -------
-    dict of str to pandas.DataFrame
-        For each protocol a row for each data set and a column for each detector, as :func:`outcome` says it; empty
-        where nothing was run.
-    """
-    tables = {}
-    for protocol, part in pd.DataFrame(records).groupby("protocol", sort=False):
-        seeds = part["seed"].nunique()
-        texts = {cell: outcome(runs, metric, seeds) for cell, runs in part.groupby(["dataset", "detector"], sort=False)}
-        tables[protocol] = pd.Series(texts).unstack(sort=False).fillna("").rename_axis("dataset")
-    return tables
-
-
-def outcome(runs, metric, seeds):
-    """Say what one detector reached on one data set.
+def outcome(runs: pd.DataFrame, metric: str, seeds: int) -> dict:
+    """Say what one detector reached.
 
     Parameters
     ----------
     runs : pandas.DataFrame
-        Its records there.
+        Its rows, of one data set or of several with the same seeds.
     metric : str
         A key of ``METRICS``.
     seeds : int
-        How many runs there should be.
+        How many there should be.
 
     Returns
     -------
-    str
-        "mean ± std" over the seeds that succeeded, and how many these are if they are not all; or "failed", "skipped",
-        or "incomplete" of no records.
+    dict
+        ``mean`` and ``std`` over the seeds that succeeded (see :func:`mean_and_std`; NaN if none did), ``done``, how
+        many these are, ``seeds``, and ``status``: "ok" if any succeeded, or else "failed", "skipped" or "incomplete".
     """
     successes = runs[runs["status"] == "ok"]
-    if len(successes) == 0:
-        statuses = set(runs["status"])
-        return next((status for status in ("failed", "skipped") if status in statuses), "incomplete")
-    text = mean_and_std(successes, metric)
-    return text if len(successes) == seeds else f"{text} ({len(successes)} of {seeds} seeds)"
-
-
-def group(dataset):
-    """Name the group of a data set that is one of several with numbers; others are alone.
-
-    Parameters
-    ----------
-    dataset : str
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> group("fashion-mnist-3")
-    'fashion-mnist'
-    """
-    return re.sub(r"-\d+$", "", dataset)
+    found = [status for status in ("ok", "failed", "skipped") if (runs["status"] == status).any()]
+    mean, std = mean_and_std(successes, metric) if len(successes) else (np.nan, np.nan)
+    status = next(iter(found), "incomplete")
+    return {"mean": mean, "std": std, "done": successes["seed"].nunique(), "seeds": int(seeds), "status": status}

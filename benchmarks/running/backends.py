@@ -15,7 +15,7 @@ from threading import Lock
 from joblib import cpu_count
 
 from benchmarks.running.processes import Workers, inherited
-from benchmarks.running.records import failure
+from benchmarks.running.records import Record
 
 
 class Local:
@@ -68,12 +68,12 @@ class Dask:
             )
         self.jobs = jobs or sum(self._client.nthreads().values())
 
-    def run(self, cell, *limits):
+    def run(self, cell, folder=None, **limits):
         """See :meth:`benchmarks.running.processes.Workers.run`."""
         try:
-            return self._client.submit(_run_there, self._name, cell, *limits, pure=False).result()
+            return self._client.submit(_run_there, self._name, cell, folder, limits, pure=False).result()
         except self._lost as error:
-            return failure(cell, f"the Dask workers that had it died: {error}")
+            return Record(cell, "failed", f"the Dask workers that had it died: {error}")
 
     def stop(self):
         """Kill what runs."""
@@ -110,9 +110,9 @@ class Ray:
         self._lock = Lock()
         self.jobs = jobs or int(ray.cluster_resources()["CPU"])
 
-    def run(self, cell, *limits):
+    def run(self, cell, folder=None, **limits):
         """See :meth:`benchmarks.running.processes.Workers.run`."""
-        task = self._task.remote(self._name, cell, *limits)
+        task = self._task.remote(self._name, cell, folder, limits)
         with self._lock:
             self._running.add(task)
         try:
@@ -120,7 +120,7 @@ class Ray:
         except self._ray.exceptions.RayTaskError:
             raise
         except self._ray.exceptions.RayError as error:
-            return failure(cell, f"the Ray workers that had it died: {error}")
+            return Record(cell, "failed", f"the Ray workers that had it died: {error}")
         finally:
             with self._lock:
                 self._running.discard(task)
@@ -141,8 +141,8 @@ BACKENDS = {"local": Local, "dask": Dask, "ray": Ray}
 _THERE = {}  # in a cluster's process: run -> its processes
 
 
-def _run_there(run, *task):
-    return _THERE.setdefault(run, Workers()).run(*task)
+def _run_there(run, cell, folder, limits):
+    return _THERE.setdefault(run, Workers()).run(cell, folder, **limits)
 
 
 def _stop_there(run):

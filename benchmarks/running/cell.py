@@ -3,44 +3,40 @@
 import json
 import random
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from benchmarks import data, detectors, protocols
-from benchmarks.detectors.rivals import Unsuitable
 from benchmarks.running import extensions
 from benchmarks.running.metrics import evaluate
-from benchmarks.running.records import failure
+from benchmarks.running.records import Cell, Record
 
 
-def run_cell(cell, folder=None):
-    """Split, fit, score and judge one cell.
+def run_cell(cell: Cell, folder: str | Path | None = None) -> Record:
+    """Split, fit, score and evaluate one cell.
 
     Parameters
     ----------
-    cell : dict
-        With the entries of ``benchmarks.running.records.KEY``; ``extensions``, if there are any; ``oracle_metric``, if
-        the oracle's epoch is asked for.
+    cell : Cell
     folder : path-like or None, default=None
+        Where data that is not bundled lies.
 
     Returns
     -------
-    dict
-        The cell's entries; ``status`` "ok", or "failed" or "skipped" with ``reason`` (skipped is what a detector cannot
-        run by its nature: it needs labels that the protocol does not hand out, or a package that is not installed); if
-        ok, ``auroc``, ``auprc``, ``f1``, ``fit_seconds``, ``score_seconds`` and, if asked for, ``oracle_epoch``, what
-        :func:`best_epoch` returns; sizes, parameters and versions.
+    Record
+        Whatever happens: an error of the detector is its result.
     """
-    record = failure(cell, "")
+    found = {}
     try:
-        for extension in cell.get("extensions", []):
+        for extension in cell.extensions:
             extensions.load(extension)
-        dataset = _load(cell["dataset"], folder)
-        parts = protocols.split(dataset, cell["protocol"], cell["seed"], cell["max_rows"])
-        record["sizes"] = {
+        parts = protocols.split(_load(cell.dataset, folder), cell.protocol, cell.seed, cell.max_rows)
+        found["sizes"] = {
             "train": len(parts.X_train),
             "test": len(parts.X_test),
             "anomalies": int(parts.y_test.sum()),
@@ -48,32 +44,32 @@ def run_cell(cell, folder=None):
         }
         labels = parts.y_train is not None
         if labels:
-            record["sizes"]["known_anomalies"] = int(parts.y_train.sum())
-        name, _ = detectors.parse(cell["detector"])
-        X_train, X_test = (detectors.shape_for(name, X) for X in (parts.X_train, parts.X_test))
-        with isolated(cell["seed"]):
-            detector = detectors.build(name, cell["seed"], cell["settings"], labels)
-            record["parameters"] = {name: _plain(value) for name, value in detector.get_params().items()}
+            found["sizes"]["known_anomalies"] = int(parts.y_train.sum())
+        X_train, X_test = (detectors.shape_for(cell.detector, X) for X in (parts.X_train, parts.X_test))
+        with isolated(cell.seed):
+            detector = detectors.build(cell.detector, cell.seed, labels)
+            found["parameters"] = {name: _plain(value) for name, value in detector.get_params().items()}
             start = time.perf_counter()
             detector.fit(X_train, parts.y_train)
             fitted = time.perf_counter()
-            scores = detector.decision_function(X_test)
-            record["score_seconds"] = round(time.perf_counter() - fitted, 4)
-            record["fit_seconds"] = round(fitted - start, 4)
-        record |= evaluate(parts.y_test, np.asarray(scores))
-        if "oracle_metric" in cell:
+            scores = np.asarray(detector.decision_function(X_test))
+            seconds = {
+                "fit_seconds": round(fitted - start, 4),
+                "score_seconds": round(time.perf_counter() - fitted, 4),
+            }
+        figures = evaluate(parts.y_test, scores)
+        if cell.oracle_metric is not None:
             # trained anew, so that the seconds above are those of a plain fit
             stages = detector.staged_fit(X_train, parts.y_train)
-            record["oracle_epoch"] = best_epoch(stages, X_test, parts.y_test, cell["oracle_metric"])
-        record["status"] = "ok"
-    except Unsuitable as error:
-        record |= {"status": "skipped", "reason": str(error)}
+            found["oracle_epoch"] = best_epoch(stages, X_test, parts.y_test, cell.oracle_metric)
+        return Record(cell, "ok", **found, figures=figures, **seconds)
+    except detectors.Unsuitable as error:
+        return Record(cell, "skipped", str(error), **found)
     except Exception as error:  # whatever a detector raises is its result, recorded as such
-        record["reason"] = f"{type(error).__name__}: {error}"
-    return record
+        return Record(cell, "failed", f"{type(error).__name__}: {error}", **found)
 
 
-def best_epoch(stages, X, y, metric):
+def best_epoch(stages: Iterable, X: np.ndarray, y: np.ndarray, metric: str) -> dict:
     """Find the best epoch by the test labels, as an oracle would: what figures of the best epoch are to be held beside.
 
     Parameters
@@ -92,8 +88,8 @@ def best_epoch(stages, X, y, metric):
     dict
         ``epoch``, counted from 1, the first of several equally good ones; ``auroc``, ``auprc`` and ``f1`` after it.
     """
-    judged = [{"epoch": e} | evaluate(y, stage.decision_function(X)) for e, stage in enumerate(stages, start=1)]
-    return max(judged, key=lambda figures: figures[metric])
+    epochs = [{"epoch": e} | evaluate(y, stage.decision_function(X)) for e, stage in enumerate(stages, start=1)]
+    return max(epochs, key=lambda figures: figures[metric])
 
 
 @lru_cache(maxsize=1)
@@ -103,7 +99,7 @@ def _load(name, folder):
 
 
 @contextmanager
-def isolated(seed):
+def isolated(seed: int) -> Iterator[None]:
     """Seed the global generators, from which rivals draw, and put them and torch's threads back as they were.
 
     Parameters

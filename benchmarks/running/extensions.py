@@ -1,18 +1,19 @@
-"""Files of a user's own that enter data sets, protocols and rivals beside those of the benchmark."""
+"""Files of a user's own that add data sets, protocols and detectors to those of the benchmark."""
 
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 
-def load(path):
+def load(path: str):
     """Run a Python file once in this process.
 
     Parameters
     ----------
     path : str
         Of a ``.py`` file, which enters what it adds in ``benchmarks.data.BUNDLED``,
-        ``benchmarks.protocols.PROTOCOLS`` or ``benchmarks.detectors.rivals.RIVALS``.
+        ``benchmarks.protocols.PROTOCOLS`` or ``benchmarks.detectors.RIVALS``, or defines subclasses of
+        ``pyod_synth.base.DeepDetector``.
 
     Raises
     ------

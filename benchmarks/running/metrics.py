@@ -3,9 +3,11 @@
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "f1": "F1"}
 
-def evaluate(y, scores):
-    """Judge scores against labels.
+
+def evaluate(y: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """Compare scores with labels.
 
     Parameters
     ----------
@@ -17,7 +19,8 @@ def evaluate(y, scores):
     Returns
     -------
     dict of str to float
-        ``auroc``, ``auprc`` (average precision) and ``f1`` (see :func:`f1_at_true_count`), each in [0, 1].
+        By the keys of ``METRICS``, each in [0, 1]: ``auroc``, ``auprc`` (average precision) and ``f1`` (see
+        :func:`f1_at_true_count`).
 
     Raises
     ------
@@ -35,7 +38,7 @@ def evaluate(y, scores):
     }
 
 
-def f1_at_true_count(y, scores):
+def f1_at_true_count(y: np.ndarray, scores: np.ndarray) -> float:
     """F1 when exactly as many rows are flagged as there are anomalies; precision and recall are then equal.
 
     Rows that tie at the cut are flagged in equal shares, so that the order of rows does not matter.

@@ -12,13 +12,15 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
+from pathlib import Path
 
 import psutil
 from tqdm import tqdm
 
-from benchmarks.running.records import failure
+from benchmarks.running.records import Cell, Record
 
 # On Linux a server imports everything once and forks the processes; other systems' libraries may not survive a fork.
 _CONTEXT = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
@@ -47,13 +49,18 @@ class Workers:
         self._closed = False
         self._lock = threading.Lock()
 
-    def run(self, cell, folder=None, time_limit=None, memory_limit=None):
+    def run(
+        self,
+        cell: Cell,
+        folder: str | Path | None = None,
+        time_limit: float | None = None,
+        memory_limit: float | None = None,
+    ) -> Record:
         """Run a cell in a process of its own.
 
         Parameters
         ----------
-        cell : dict
-            With the entries of ``benchmarks.running.records.KEY``.
+        cell : Cell
         folder : path-like or None, default=None
         time_limit : float or None, default=None
             Seconds.
@@ -62,9 +69,9 @@ class Workers:
 
         Returns
         -------
-        dict
+        Record
             What :func:`benchmarks.running.cell.run_cell` returns, and ``peak_mib``. A cell that passed a limit or whose
-            process died is "failed"; in the first case the limit is there too, as ``time_limit`` or ``memory_limit``.
+            process died is "failed"; in the first case the limit is there too.
 
         Raises
         ------
@@ -74,7 +81,7 @@ class Workers:
         with self._borrow() as worker:
             first = not worker.used
             record = worker.run(cell, folder, time_limit, memory_limit)
-        if first or "memory_limit" not in record:
+        if first or record.memory_limit is None:
             return record
         # what earlier cells left in the process may have been the reason
         with self._borrow(fresh=True) as worker:
@@ -135,9 +142,10 @@ class _Worker:
             while not wait([self._connection, self.process.sentinel], _INTERVAL):
                 peak = max(peak, memory().rss)
                 if time_limit is not None and time.monotonic() - start > time_limit:
-                    record = failure(cell, f"took longer than {time_limit:g} s") | {"time_limit": time_limit}
+                    record = Record(cell, "failed", f"took longer than {time_limit:g} s", time_limit=time_limit)
                 elif memory_limit is not None and peak > memory_limit * _GIB:
-                    record = failure(cell, f"needed more than {memory_limit:g} GiB") | {"memory_limit": memory_limit}
+                    reason = f"needed more than {memory_limit:g} GiB"
+                    record = Record(cell, "failed", reason, memory_limit=memory_limit)
                 else:
                     continue
                 self.process.kill()
@@ -147,8 +155,8 @@ class _Worker:
                 record = self._connection.recv()
                 peak = max(peak, memory().rss)
         except (EOFError, OSError, psutil.NoSuchProcess):  # what is left of a pipe and a process after its death
-            record = failure(cell, f"its process {self._end()}")
-        return record | {"peak_mib": round(peak / _MIB)}
+            record = Record(cell, "failed", f"its process {self._end()}")
+        return replace(record, peak_mib=round(peak / _MIB))
 
     def _end(self):
         self.process.join()

@@ -46,10 +46,10 @@ class Progress:
 
         Parameters
         ----------
-        record : dict
+        record : benchmarks.running.records.Record
         """
-        if record["status"] != "ok":
-            self._add(record["status"], 1)
+        if record.status != "ok":
+            self._add(record.status, 1)
         self._bar.update()
 
     def close(self):

@@ -1,168 +1,123 @@
-"""Records on disk: one JSON line each, what identifies them, and what is already done."""
+"""What is run and what came of it, as one JSON line."""
 
-import hashlib
 import json
-import os
 import platform
-from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
-from pathlib import Path
-from threading import Lock
 
-from filelock import FileLock, Timeout
+from benchmarks.detectors import DetectorSpec
 
-# A cell is done once: same data, same rows, same detector with the same settings, same seed.
-KEY = ("dataset", "protocol", "detector", "seed", "max_rows", "settings")
 _PACKAGES = ("pyod_synth", "pyod", "scikit-learn", "torch", "numpy")
 
 
-def key(record):
-    """Identify the cell of a record, or of the parts of one.
+@dataclass(frozen=True)
+class Cell:
+    """One run: a detector with its parameters on a data set that is divided by a protocol and a seed.
+
+    Cells are equal if these and ``max_rows`` are, whatever else they hold: one that is recorded is done.
 
     Parameters
     ----------
-    record : dict
-
-    Returns
-    -------
-    str
+    dataset, protocol : str
+    detector : DetectorSpec
+        With every parameter that differs from the defaults, wherever it was set.
+    seed : int
+    max_rows : int or None, default=None
+        See :func:`benchmarks.protocols.split`.
+    extensions : list of str
+        Python files to run first.
+    oracle_metric : str or None, default=None
+        By which to find the best epoch on the test rows, if that is asked for.
     """
-    return json.dumps([record[part] for part in KEY], sort_keys=True)
+
+    dataset: str
+    protocol: str
+    detector: DetectorSpec
+    seed: int
+    max_rows: int | None = None
+    extensions: list[str] = field(default_factory=list, compare=False)
+    oracle_metric: str | None = field(default=None, compare=False)
+
+    def to_dict(self) -> dict:
+        """Return what makes the cell what it is, for JSON."""
+        detector = {"name": self.detector.name, "parameters": self.detector.parameters}
+        return {
+            "dataset": self.dataset,
+            "protocol": self.protocol,
+            "detector": detector,
+            "seed": self.seed,
+            "max_rows": self.max_rows,
+        }
 
 
-def failure(cell, reason):
-    """Make the record of a cell that did not come to its end.
+def versions() -> dict[str, str]:
+    """Return the versions of what figures depend on."""
+    return {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
+
+
+@dataclass(frozen=True)
+class Record:
+    """What came of a cell.
 
     Parameters
     ----------
-    cell : dict
-    reason : str
-
-    Returns
-    -------
-    dict
-    """
-    versions = {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
-    return {part: cell[part] for part in KEY} | {"status": "failed", "reason": reason, "versions": versions}
-
-
-class RecordsFile:
-    """A file of records that only grows, and that several runners may share.
-
-    A line without an end is what a kill left of a record, or one that another runner is writing just now: it counts as
-    not there, and whoever appends next removes it.
-
-    Parameters
-    ----------
-    path : path-like
-        Made, with its folder, when the first record comes. Beside it lie hidden files: its lock, and one for each cell
-        that is running.
+    cell : Cell
+    status : str
+        "ok"; "failed"; or "skipped", which is what a detector cannot run by its nature: it needs labels that the
+        protocol does not hand out, or a package that is not installed.
+    reason : str, default=""
+        Why it is not ok.
+    versions : dict of str to str
+    sizes : dict
+        Of the training rows and the test rows, the anomalies in both, and the shape of a row.
+    parameters : dict
+        All constructor arguments of the detector, defaults included.
+    figures : dict of str to float
+        See :func:`benchmarks.running.metrics.evaluate`; empty unless ok.
+    fit_seconds, score_seconds : float or None, default=None
+    oracle_epoch : dict or None, default=None
+        See :func:`benchmarks.running.cell.best_epoch`.
+    peak_mib : int or None, default=None
+        Largest resident memory of its process, as far as that was watched.
+    time_limit, memory_limit : float or None, default=None
+        The limit that it passed.
     """
 
-    def __init__(self, path):
-        self.path = Path(path)
-        self._records = {}
-        self._end = 0  # how much of the file is in them
-        self._reading = Lock()
+    cell: Cell
+    status: str
+    reason: str = ""
+    versions: dict = field(default_factory=versions)
+    sizes: dict = field(default_factory=dict)
+    parameters: dict = field(default_factory=dict)
+    figures: dict = field(default_factory=dict)
+    fit_seconds: float | None = None
+    score_seconds: float | None = None
+    oracle_epoch: dict | None = None
+    peak_mib: int | None = None
+    time_limit: float | None = None
+    memory_limit: float | None = None
 
-    def read(self):
-        """Read all records.
-
-        Returns
-        -------
-        list of dict
-            The latest of each cell, in the order of the cells' first records.
+    def to_json(self) -> str:
+        """Write the record as one line.
 
         Raises
         ------
         ValueError
-            If a line is no record.
+            If it holds what JSON does not know, as a figure that is not finite.
         """
-        with self._reading:
-            self._read_new()
-            return list(self._records.values())
+        entries = {name: value for name, value in asdict(self).items() if name != "cell" and value is not None}
+        return json.dumps(self.cell.to_dict() | entries, allow_nan=False)
 
-    def find(self, cell):
-        """Look up the latest record of a cell, whoever wrote it.
+    @classmethod
+    def from_json(cls, line: str | bytes) -> "Record":
+        """Read what :meth:`to_json` wrote.
 
-        Parameters
-        ----------
-        cell : dict
-
-        Returns
-        -------
-        dict or None
-        """
-        with self._reading:
-            self._read_new()
-            return self._records.get(key(cell))
-
-    def append(self, record):
-        """Add a record, on disk before this returns.
-
-        Parameters
-        ----------
-        record : dict
-        """
-        line = json.dumps(record, allow_nan=False).encode() + b"\n"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._beside("lock")), self.path.open("a+b") as file:
-            _remove_rest(file)
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-
-    @contextmanager
-    def claim(self, cell):
-        """Keep other runners off a cell while the block runs. If this one dies, the cell is free again.
-
-        Parameters
-        ----------
-        cell : dict
-
-        Yields
+        Raises
         ------
-        bool
-            False if another runner has it.
+        ValueError, KeyError, TypeError
+            If it is no record.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        path = self._beside(hashlib.sha1(key(cell).encode()).hexdigest())
-        try:
-            lock = FileLock(path, timeout=0).acquire()
-        except Timeout:
-            yield False
-            return
-        with lock:
-            try:
-                yield True
-            finally:
-                with suppress(PermissionError):  # Windows keeps a file that another runner is looking at
-                    path.unlink(missing_ok=True)
-
-    def _beside(self, suffix):
-        return self.path.with_name(f".{self.path.name}.{suffix}")
-
-    def _read_new(self):
-        if not self.path.exists():
-            return
-        with self.path.open("rb") as file:
-            file.seek(self._end)
-            new = file.read()
-        new = new[: new.rfind(b"\n") + 1]
-        for line in new.splitlines():
-            try:
-                record = json.loads(line)
-                self._records[key(record)] = record
-            except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(f"{self.path}: no record: {line[:80].decode(errors='replace')!r}") from error
-        self._end += len(new)
-
-
-def _remove_rest(file):
-    """Remove what follows the last whole line; for whoever holds the lock, so that nobody is writing it."""
-    if file.tell() == 0:
-        return
-    file.seek(-1, os.SEEK_END)
-    if file.read() != b"\n":
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
+        entries = dict(json.loads(line))
+        names = ("dataset", "protocol", "detector", "seed", "max_rows")
+        dataset, protocol, detector, seed, max_rows = (entries.pop(name) for name in names)
+        return cls(Cell(dataset, protocol, DetectorSpec(**detector), seed, max_rows), **entries)

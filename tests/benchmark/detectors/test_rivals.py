@@ -14,11 +14,12 @@ from sklearn.svm import SVC
 
 from benchmarks import detectors, protocols
 from benchmarks.data import load
-from benchmarks.detectors import rivals
-from benchmarks.detectors.rivals import RIVALS
-from benchmarks.experiments import Settings
-from benchmarks.running import cell, runner
+from benchmarks.detectors import RIVALS, DetectorSpec, rivals
+from benchmarks.experiments import Experiment
+from benchmarks.running import cell
 from benchmarks.running.cell import run_cell
+from benchmarks.running.grid import grid
+from tests.benchmark.records import specs
 
 # fewer epochs, so that the tests take seconds
 _SHORT = {
@@ -42,9 +43,9 @@ _DEEPOD = ["GOAD", "NeuTraL", "ICL", "RCA", "SLAD"]
 def _run(name, protocol, seeds, dataset="breast-cancer"):
     if RIVALS[name].missing:
         pytest.skip(RIVALS[name].missing)
-    settings = Settings("test", [dataset], [name], [protocol], seeds, parameters={name: _SHORT.get(name, {})})
-    records = [run_cell(entry) for entry in runner.grid(settings)]
-    assert [record["status"] for record in records] == ["ok"] * len(seeds), records[0]["reason"]
+    settings = Experiment("test", [dataset], specs(name), [protocol], seeds, parameters={name: _SHORT.get(name, {})})
+    records = [run_cell(entry) for entry in grid(settings)]
+    assert [record.status for record in records] == ["ok"] * len(seeds), records[0].reason
     return records
 
 
@@ -52,20 +53,20 @@ def _run(name, protocol, seeds, dataset="breast-cancer"):
 def test_tells_anomalies_from_normal_rows(name):
     (record,) = _run(name, "one-class", [0])
     # DIF scores what it has scaled by the batch that it scores, so that test rows hide one another
-    assert record["auroc"] > (0.65 if name == "DIF" else 0.85)
+    assert record.figures["auroc"] > (0.65 if name == "DIF" else 0.85)
 
 
 @pytest.mark.parametrize("name", _DEEPOD)
 def test_deepod_tells_anomalies_from_normal_rows(name):
-    assert np.mean([record["auroc"] for record in _run(name, "one-class", [0, 1, 2], "wine")]) > 0.6
+    assert np.mean([record.figures["auroc"] for record in _run(name, "one-class", [0, 1, 2], "wine")]) > 0.6
 
 
 @pytest.mark.parametrize("name", _NEED_LABELS)
 def test_learns_from_labels(name):
     # three anomalies are tested, so that one seed says little
     records = _run(name, "supervised", [0, 1, 2, 3, 4])
-    assert np.mean([record["auroc"] for record in records]) > 0.8
-    assert {record["sizes"]["known_anomalies"] for record in records} == {7}
+    assert np.mean([record.figures["auroc"] for record in records]) > 0.8
+    assert {record.sizes["known_anomalies"] for record in records} == {7}
 
 
 @pytest.fixture
@@ -77,8 +78,8 @@ def scores(monkeypatch):
 
     def run(name, seed):
         (record,) = _run(name, "supervised" if name in _NEED_LABELS else "one-class", [seed], "wine")
-        assert record["parameters"].get("random_state", seed) == seed
-        return record["scores"]
+        assert record.parameters.get("random_state", seed) == seed
+        return record.figures["scores"]
 
     return run
 
@@ -99,7 +100,7 @@ def test_images_are_flattened():
     parts = protocols.split(load("digits-3-image"), "one-class", 0)
     scores = KNN().fit(parts.X_train.reshape(-1, 64)).decision_function(parts.X_test.reshape(-1, 64))
     (record,) = _run("KNN", "one-class", [0], "digits-3-image")
-    assert record["auroc"] == pytest.approx(roc_auc_score(parts.y_test, scores))
+    assert record.figures["auroc"] == pytest.approx(roc_auc_score(parts.y_test, scores))
 
 
 @pytest.mark.parametrize("name", ["DevNet", "XGBOD", "DIF", "MLP", "LightGBM", "RCA", "DeepSAD"])
@@ -136,7 +137,7 @@ def test_global_generators_stay_as_they_were():
 )
 def test_classifiers_score_as_they_do_alone(name, classifier, method):
     parts = protocols.split(load("make-classification"), "supervised", 0)
-    detector = detectors.build(name, 5, {}, labels=True).fit(parts.X_train, parts.y_train)
+    detector = detectors.build(DetectorSpec(name), 5, labels=True).fit(parts.X_train, parts.y_train)
     expected = method(classifier.fit(parts.X_train, parts.y_train), parts.X_test)
     assert detector.decision_function(parts.X_test) == pytest.approx(expected)
 
@@ -145,7 +146,7 @@ def test_devnet_scores_known_anomalies_high(labelled):
     X, y = StandardScaler().fit_transform(labelled[0]), labelled[1]
     module = importlib.import_module("pyod.models.devnet")
     loss = module.deviation_loss
-    scores = detectors.build("DevNet", 0, {}, labels=True).fit(X, y).decision_function(X)
+    scores = detectors.build(DetectorSpec("DevNet"), 0, labels=True).fit(X, y).decision_function(X)
     assert scores[y == 1].min() > scores[y == 0].max()
     assert module.deviation_loss is loss
 
@@ -162,10 +163,10 @@ def test_devnet_scores_known_anomalies_high(labelled):
 def test_what_a_detector_cannot_run_is_skipped(folder, name, protocol, reason):
     if name in RIVALS and RIVALS[name].missing:
         pytest.skip(RIVALS[name].missing)
-    (entry,) = runner.grid(Settings("grid", ["10_far"], [name], [protocol], [0]), folder)
+    (entry,) = grid(Experiment("grid", ["10_far"], specs(name), [protocol], [0]), folder)
     record = run_cell(entry, folder)
-    assert (record["status"], record["reason"]) == ("skipped", reason)
-    assert "auroc" not in record
+    assert (record.status, record.reason) == ("skipped", reason)
+    assert record.figures == {}
 
 
 @pytest.mark.parametrize(
@@ -178,12 +179,12 @@ def test_what_a_detector_cannot_run_is_skipped(folder, name, protocol, reason):
 )
 def test_missing_packages_skip_cells_alone(name, reason, monkeypatch):
     monkeypatch.setattr(rivals, "find_spec", lambda package: None)
-    settings = Settings("grid", ["wine"], [name, "NaiveBayes"], ["supervised"], [0], epoch_num=3)
-    missing, other = (run_cell(entry) for entry in runner.grid(settings))
-    assert (missing["status"], missing["reason"]) == ("skipped", reason)
-    assert other["status"] == "ok"
+    settings = Experiment("grid", ["wine"], specs(name, "NaiveBayes"), ["supervised"], [0], epoch_num=3)
+    missing, other = (run_cell(entry) for entry in grid(settings))
+    assert (missing.status, missing.reason) == ("skipped", reason)
+    assert other.status == "ok"
     assert reason in detectors.describe()[name]
-    assert detectors.describe()["NaiveBayes"] == "scikit-learn, needs labels"
+    assert detectors.describe()["NaiveBayes"] == "rival, scikit-learn, needs labels"
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ def test_missing_packages_skip_cells_alone(name, reason, monkeypatch):
 )
 def test_wrong_names_and_values_are_found_before_anything_runs(detector, message):
     with pytest.raises(ValueError, match=message):
-        runner.grid(Settings("grid", ["wine"], ["KNN", detector], ["supervised"], [0]))
+        grid(Experiment("grid", ["wine"], specs("KNN", detector), ["supervised"], [0]))
 
 
 @pytest.mark.parametrize(
@@ -210,9 +211,9 @@ def test_wrong_names_and_values_are_found_before_anything_runs(detector, message
         ("DeepSVDD", {"epochs": 5}, {"epochs": 5}),
         ("DevNet", {}, {"epochs": 20}),
         ("LUNAR", {}, {"n_epochs": 20}),
-        ("PLAD", {}, {"epoch_num": 20}),  # its default depends on the data
+        ("PLAD", {}, {"epoch_num": 20}),
         ("KNN", {"p": 1}, {"p": 1}),
     ],
 )
 def test_bound_on_epochs(name, own, bounded):
-    assert detectors.limit_epochs(name, own, 20) == bounded
+    assert detectors.limit_epochs(DetectorSpec(name, own), 20) == DetectorSpec(name, bounded)

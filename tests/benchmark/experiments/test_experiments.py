@@ -1,4 +1,4 @@
-"""The settings files."""
+"""The files of experiments."""
 
 import json
 import re
@@ -11,16 +11,19 @@ import pytest
 import benchmarks
 from benchmarks import data, detectors, experiments
 from benchmarks.__main__ import main
-from benchmarks.experiments import Settings
-from benchmarks.running import runner
-from benchmarks.running.records import RecordsFile, key
+from benchmarks.detectors import DetectorSpec
+from benchmarks.experiments import Experiment
+from benchmarks.running.grid import grid
+from benchmarks.running.records import Cell
+from benchmarks.running.records_file import RecordsFile
+from tests.benchmark.records import specs
 
 PAPERS = [name for name in experiments.names() if name.startswith("papers/")]
 FOLDER = Path(benchmarks.__file__).parent
 PUBLISHED = [name for name in PAPERS if (FOLDER / "experiments" / f"{name}.csv").exists()]
 RESULTS = sorted((FOLDER / "results").iterdir())
 
-# What the settings name and a data folder may lack: the rest of ADBench, and what takes more of CIFAR-10's training
+# What the experiments name and a data folder may lack: the rest of ADBench, and what takes more of CIFAR-10's training
 # images than three classes.
 OFTEN_ABSENT = {
     *("5_campaign", "9_census", "12_fault", "13_fraud", "20_letter", "44_Wilt"),
@@ -29,11 +32,8 @@ OFTEN_ABSENT = {
     *("cifar10-all", "cifar10-2+3+5"),
 }
 
-ABLATION = "NoveltyNormalization:autoencoder=plain:novelty_scoring=false"
-ALONE = "NoveltyNormalization:autoencoder=plain:normalization=false:novelty_scoring=false"
-
 # Typed from the papers, in percent as they print them: table, data set, protocol, detector, mean, std.
-FIGURES = f"""
+FIGURES = """
 plad_table2 | cifar10-0 | one-class-official | PLAD | 82.5 | 0.4
 plad_table2 | cifar10-9 | one-class-official | OCSVM | 75.9 |
 plad_table2 | cifar10-4 | one-class-official | TQM | 39.2 |
@@ -60,10 +60,10 @@ plad_table6 | cifar10-all | averaged-pairs | PLAD | 72.7 | 1.9
 plad_table6 | fashion-mnist-all | averaged-pairs | OCSVM | 64.8 | 0.0
 plad_table6 | fashion-mnist-all | averaged-pairs | DROCC | 68.1 | 3.1
 dhag_table1 | cifar10-0 | one-class-official | DHAG | 83.6 | 0.4
-dhag_table1 | cifar10-0 | one-class-official | DHAG:discriminator=free:space=input | 75.0 | 5.8
+dhag_table1 | cifar10-0 | one-class-official | DHAG-variant | 75.0 | 5.8
 dhag_table1 | cifar10-9 | one-class-official | DROCC | 76.2 | 0.7
 dhag_table1 | fashion-mnist-5 | one-class-official | DAE | 82.1 |
-dhag_table1 | fashion-mnist-8 | one-class-official | DHAG:discriminator=free:space=input | 88.4 | 3.0
+dhag_table1 | fashion-mnist-8 | one-class-official | DHAG-variant | 88.4 | 3.0
 dhag_table1 | fashion-mnist-6 | one-class-official | DHAG | 83.8 | 1.0
 dhag_table1 | fashion-mnist-3 | one-class-official | DeepSVDD | 88.8 | 0.9
 dhag_table2 | odds-thyroid | one-class | DHAG | 86.9 | 0.9
@@ -97,20 +97,20 @@ novelty_normalization_table1 | mnist-8 | one-class-official | NoveltyNormalizati
 novelty_normalization_table1 | mnist-8 | one-class-official | Pix CNN | 34.0 |
 novelty_normalization_table1 | mnist-5 | one-class-official | DeepSVDD | 88.5 |
 novelty_normalization_table1 | mnist | one-class-official | OCSVM | 95.54 |
-novelty_normalization_table1 | mnist | one-class-official | {ALONE} | 95.54 |
-novelty_normalization_table1 | mnist | one-class-official | {ABLATION} | 96.67 |
+novelty_normalization_table1 | mnist | one-class-official | autoencoder only | 95.54 |
+novelty_normalization_table1 | mnist | one-class-official | with normalization | 96.67 |
 novelty_normalization_table2 | cifar10-8 | one-class-official | OCGAN | 82.0 |
 novelty_normalization_table2 | cifar10-9 | one-class-official | VAE | 38.6 |
 novelty_normalization_table2 | cifar10-6 | one-class-official | KDE | 75.8 |
 novelty_normalization_table2 | cifar10 | one-class-official | NoveltyNormalization | 71.48 |
-novelty_normalization_table2 | cifar10 | one-class-official | {ALONE} | 59.74 |
-novelty_normalization_table2 | cifar10 | one-class-official | {ABLATION} | 65.61 |
+novelty_normalization_table2 | cifar10 | one-class-official | autoencoder only | 59.74 |
+novelty_normalization_table2 | cifar10 | one-class-official | with normalization | 65.61 |
 novelty_normalization_table3 | fashion-mnist | one-class-official | NoveltyNormalization | 94.7 |
 novelty_normalization_table3 | fashion-mnist | one-class-official | DAGMM | 51.8 |
 novelty_normalization_table3 | fashion-mnist | one-class-official | GEOM- | 79.8 |
 novelty_normalization_table5 | cifar10-2+3+5 | one-class-official | NoveltyNormalization | 62.77 |
-novelty_normalization_table5 | cifar10-2+3+5 | one-class-official | {ALONE} | 59.81 |
-novelty_normalization_table5 | cifar10-2+3+5 | one-class-official | {ABLATION} | 60.64 |
+novelty_normalization_table5 | cifar10-2+3+5 | one-class-official | autoencoder only | 59.81 |
+novelty_normalization_table5 | cifar10-2+3+5 | one-class-official | with normalization | 60.64 |
 ncae_table1 | mnist | contaminated:0 | SSAD | 97.9 | 1.8
 ncae_table1 | mnist | contaminated:0.01 | NCAE | 97.2 | 5.2
 ncae_table1 | mnist | contaminated:0.2 | OCSVM | 84.1 | 7.6
@@ -129,18 +129,18 @@ def figures(name):
     return [row[1:] for row in rows if row[0] == name]
 
 
-def test_settings_files_name_what_exists(tmp_path):
+def test_files_name_what_exists(tmp_path):
     assert {"quick", "adbench"} <= set(experiments.names())
     quick = experiments.load("quick")
-    assert len(runner.grid(quick)) == 6 * 10 * 2 * 3
+    assert len(grid(quick)) == 6 * 11 * 2 * 3
     own = tmp_path / "own.toml"
     own.write_text(
         'datasets = ["wine"]\ndetectors = ["PLAD"]\nprotocols = ["one-class"]\nseeds = [3]\n'
         "[parameters.PLAD]\nlam = 2.0\n"
     )
-    (cell,) = runner.grid(experiments.load(str(own)))
-    assert (cell["seed"], cell["settings"]) == (3, {"lam": 2.0})
-    with pytest.raises(ValueError, match="no settings 'nothing'"):
+    (cell,) = grid(experiments.load(str(own)))
+    assert cell == Cell("wine", "one-class", DetectorSpec("PLAD", {"lam": 2.0}), 3)
+    with pytest.raises(ValueError, match="no experiment 'nothing'"):
         experiments.load("nothing")
     own.write_text("datasets = []\ncolour = 1")
     with pytest.raises(ValueError, match="colour"):
@@ -148,24 +148,24 @@ def test_settings_files_name_what_exists(tmp_path):
 
 
 @pytest.mark.parametrize("name", experiments.names())
-def test_settings_files_make_a_grid(name):
+def test_files_make_a_grid(name):
     whole = experiments.load(name)
     for own in (whole, whole.shrink()):
         # their data sets need a folder
-        cells = runner.grid(replace(own, datasets=["wine"]))
+        cells = grid(replace(own, datasets=["wine"]))
         assert len(cells) == len(own.detectors) * len(own.protocols) * len(own.seeds) > 0
-        assert len(set(map(key, cells))) == len(cells)
+        assert len(set(cells)) == len(cells)
 
 
 @pytest.mark.needs_data
 @pytest.mark.parametrize("name", experiments.names())
-def test_data_of_settings_files_is_there(name, data_folder):
+def test_data_of_files_is_there(name, data_folder):
     whole = experiments.load(name)
-    assert runner.grid(whole.shrink(), data_folder)
+    assert grid(whole.shrink(), data_folder)
     absent = {entry for entry in whole.datasets if not is_there(entry, data_folder)}
     assert absent <= OFTEN_ABSENT
     present = [entry for entry in whole.datasets if entry not in absent]
-    assert not present or runner.grid(replace(whole, datasets=present), data_folder)
+    assert not present or grid(replace(whole, datasets=present), data_folder)
     if absent:
         pytest.skip(f"the data folder has no {', '.join(sorted(absent))}")
 
@@ -187,7 +187,9 @@ def test_papers_have_a_small_version_and_say_how_they_differ(name):
     assert sizes[1] < sizes[0] or small.max_rows is not None
     assert sizes[1] <= 36
     assert small.epoch_num is not None
-    assert set(small.detectors) <= set(whole.detectors)
+    assert {(detector, detector.label) for detector in small.detectors} <= {
+        (detector, detector.label) for detector in whole.detectors
+    }
     assert set(small.protocols) <= set(whole.protocols)
 
 
@@ -195,9 +197,9 @@ def test_papers_have_a_small_version_and_say_how_they_differ(name):
 def test_pictures_are_of_the_experiment(name):
     own = experiments.load(name)
     for picture in own.pictures:
-        assert picture["dataset"] in own.datasets
-        assert picture["protocol"] in own.protocols
-        assert set(picture["detectors"]) <= set(own.detectors)
+        assert picture.dataset in own.datasets
+        assert picture.protocol in own.protocols
+        assert set(picture.detectors) <= set(own.detectors)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -210,9 +212,11 @@ def test_published_figures(name):
     assert not table.duplicated(["dataset", "protocol", "detector"]).any()
     assert all(any(is_of(dataset, entry) for entry in own.datasets) for dataset in table["dataset"].unique())
     assert set(table["protocol"]) == set(own.protocols)
-    # something to compare for each of our own, and nothing of a form that is not run
-    assert {name for name in table["detector"] if ":" in name} <= set(own.detectors)
-    assert {detectors.parse(name)[0] for name in own.detectors} & set(table["detector"]) & set(detectors.OURS)
+    # something to compare with ours, and with each label of its own
+    assert {detector.name for detector in own.detectors} & set(table["detector"]) & set(detectors.ours())
+    assert {d.label for d in own.detectors if d.label != DetectorSpec(d.name, d.parameters).label} <= {
+        *table["detector"]
+    }
 
     typed = figures(Path(name).name)
     assert len(typed) >= 3
@@ -252,95 +256,84 @@ def test_published_means_are_those_of_the_classes(name, group):
 @pytest.mark.parametrize("folder", RESULTS, ids=lambda folder: folder.name)
 def test_committed_records_are_cells_of_their_settings(folder, data_folder):
     records = RecordsFile(folder / "records.jsonl").read()
-    own = experiments.load(json.loads((folder / "experiment.json").read_text())["settings"])
-    names = list(dict.fromkeys(record["dataset"] for record in records))
-    cells = runner.grid(replace(own, datasets=names), data_folder)
-    assert set(map(key, records)) <= set(map(key, cells))
+    own = experiments.load(json.loads((folder / "experiment.json").read_text())["experiment"])
+    names = list(dict.fromkeys(record.cell.dataset for record in records))
+    cells = grid(replace(own, datasets=names), data_folder)
+    assert {record.cell for record in records} <= set(cells)
 
 
 def test_parameters(folder):
-    grid = Settings(
+    experiment = Experiment(
         "grid",
         ["Classical", "wine"],
-        ["KNN", "KNN:n_neighbors=3", "AnoRand"],
+        specs("KNN", "KNN:n_neighbors=3", "AnoRand"),
         ["one-class"],
         [0],
         epoch_num=2,
-        parameters={
-            "KNN": {"n_neighbors": 9, "method": "mean"},
-            "KNN:n_neighbors=3": {"method": "median"},
-            "AnoRand": {"epoch_num": 5},
-        },
-        special={"Classical": {"KNN": {"method": "largest"}, "AnoRand": {"epoch_num": 1}}, "wine": {"KNN": {"p": 1}}},
+        parameters={"KNN": {"n_neighbors": 9, "method": "mean"}, "AnoRand": {"epoch_num": 5}},
+        special={"10_far": {"KNN": {"method": "largest"}, "AnoRand": {"epoch_num": 1}}, "wine": {"KNN": {"p": 1}}},
     )
-    found = {(cell["dataset"], cell["detector"]): cell["settings"] for cell in runner.grid(grid, folder)}
+    cells = grid(experiment, folder)
+    found = {(cell.dataset, cell.detector.label): cell.detector.parameters for cell in cells}
     assert found["10_far", "KNN"] == {"n_neighbors": 9, "method": "largest"}
-    assert found["10_far", "KNN:n_neighbors=3"] == {"n_neighbors": 3, "method": "largest"}
+    assert found["10_far", "KNN(n_neighbors=3)"] == {"n_neighbors": 3, "method": "largest"}
+    assert found["2_near", "KNN"] == {"n_neighbors": 9, "method": "mean"}
     assert found["wine", "KNN"] == {"n_neighbors": 9, "method": "mean", "p": 1}
-    assert found["wine", "KNN:n_neighbors=3"] == {"n_neighbors": 3, "method": "median", "p": 1}
-    assert (found["2_near", "AnoRand"], found["wine", "AnoRand"]) == ({"epoch_num": 1}, {"epoch_num": 2})
+    assert found["wine", "KNN(n_neighbors=3)"] == {"n_neighbors": 3, "method": "mean", "p": 1}
+    assert (found["10_far", "AnoRand"], found["wine", "AnoRand"]) == ({"epoch_num": 1}, {"epoch_num": 2})
+    with pytest.raises(ValueError, match="special is by full names of data sets, got 'Classical'"):
+        grid(replace(experiment, special={"Classical": {"KNN": {"p": 1}}}), folder)
 
 
-def test_parameters_of_the_beginning_of_a_label():
-    grid = Settings(
-        "grid",
-        ["wine"],
-        ["KNN", "KNN:p=1", "KNN:p=1:n_neighbors=3", "KNN:n_neighbors=3:p=1"],
-        ["one-class"],
-        [0],
-        parameters={"KNN:p=1": {"method": "mean", "n_neighbors": 9}},
-        special={"wine": {"KNN:p=1": {"leaf_size": 20}}},
-    )
-    found = {cell["detector"]: cell["settings"] for cell in runner.grid(grid)}
-    assert found["KNN"] == {}
-    assert found["KNN:p=1"] == {"p": 1, "method": "mean", "n_neighbors": 9, "leaf_size": 20}
-    assert found["KNN:p=1:n_neighbors=3"] == {"p": 1, "method": "mean", "n_neighbors": 3, "leaf_size": 20}
-    assert found["KNN:n_neighbors=3:p=1"] == {"n_neighbors": 3, "p": 1}
-
-
-def test_parameters_are_taken_over(tmp_path):
+def test_detectors_of_a_file(tmp_path):
     own = tmp_path / "own.toml"
-    text = (
-        'datasets = ["wine"]\ndetectors = ["DHAG", "DHAG:discriminator=free"]\nprotocols = ["one-class"]\nseeds = [3]\n'
-    )
-    own.write_text(
-        text + '[parameters_from]\n"DHAG:discriminator=free" = "papers/published"\n'
-        '[parameters."DHAG:discriminator=free"]\nn_perturbators = 10\n'
-    )
-    default, published = runner.grid(experiments.load(str(own)))
-    assert default["settings"] == {}
-    expected = experiments.load("papers/published").parameters["DHAG"]
-    assert published["settings"] == expected | {"n_perturbators": 10}
-    assert (expected["lr"], expected["perturbator_lr"], expected["batch_size"]) == (5e-3, 1e-5, 512)
-    own.write_text(text + '[parameters_from]\nKNN = "papers/published"\n')
-    with pytest.raises(ValueError, match="'papers/published', which has no parameters of KNN"):
-        experiments.load(str(own))
-    own.write_text(text + '[parameters_from]\nDHAG = "papers/nothing"\n')
-    with pytest.raises(ValueError, match="no settings 'papers/nothing'"):
-        experiments.load(str(own))
+    head = 'datasets = ["wine"]\nprotocols = ["one-class"]\nseeds = [3]\n'
+    table = '{ name = "DHAG", space = "input", n_augmented = 0, label = "variant" }'
+    own.write_text(f'{head}detectors = ["KNN:p=1", {{ name = "LOF" }}, {table}]\n[fast]\ndetectors = [{table}]\n')
+    experiment = experiments.load(str(own))
+    variant = DetectorSpec("DHAG", {"space": "input", "n_augmented": 0})
+    assert experiment.detectors == [DetectorSpec("KNN", {"p": 1}), DetectorSpec("LOF"), variant]
+    assert [detector.label for detector in experiment.detectors] == ["KNN(p=1)", "LOF", "variant"]
+    assert [detector.label for detector in experiment.shrink().detectors] == ["variant"]
+    assert [cell.detector.label for cell in grid(experiment)] == ["KNN(p=1)", "LOF", "variant"]
+    for wrong, message in [
+        ("[{ space = 1 }]", "a detector needs a name"),
+        ('["KNN:p"]', "NAME:parameter=value"),
+        ('["KNN", { name = "LOF", label = "KNN" }]', "labels of detectors must differ"),
+    ]:
+        own.write_text(f"{head}detectors = {wrong}\n")
+        with pytest.raises(ValueError, match=message):
+            experiments.load(str(own))
 
 
 def test_parameters_of_papers():
-    """What the papers say of their settings, for the forms as published."""
-    published = experiments.load("papers/published").parameters
-    assert published["PLAD"] | {"lam": 3.0, "lr": 1e-3, "epoch_num": 100} == published["PLAD"]
-    assert published["AnoRand"] | {"lr": 1e-4, "epoch_num": 200, "batch_size": 128} == published["AnoRand"]
-    assert published["NoveltyNormalization"] | {"lam1": 0.5, "lam2": 1e-5} == published["NoveltyNormalization"]
-    assert published["NCAE"] | {"sigma": 0.1, "tau": 0.1, "lr": 0.01, "batch_size": 128} == published["NCAE"]
-    for table, latent_size, layers in [(1, 32, 2), (2, 64, 3), (3, 32, 2), (5, 64, 3)]:
-        own = replace(experiments.load(f"papers/novelty_normalization_table{table}"), datasets=["wine"])
-        plain = [cell["settings"] for cell in runner.grid(own) if "autoencoder=plain" in cell["detector"]]
-        assert plain
-        assert {(cell["latent_size"], cell["novelty_layers"]) for cell in plain} == {(latent_size, layers)}
+    """What the papers say of their parameters is the default."""
+    for name, said in {
+        "PLAD": {"lam": 3.0, "lr": 1e-3, "epoch_num": 100},
+        "DHAG": {"lr": 5e-3, "perturbator_lr": 1e-5, "batch_size": 512},
+        "AnoRand": {"lr": 1e-4, "epoch_num": 200, "batch_size": 128},
+        "NoveltyNormalization": {"lam1": 0.5, "lam2": 1e-5, "latent_size": 32, "novelty_layers": 2},
+        "NCAE": {"sigma": 0.1, "tau": 0.1, "lr": 0.01, "batch_size": 128},
+    }.items():
+        defaults = detectors.build(DetectorSpec(name), 0).get_params()
+        assert {parameter: defaults[parameter] for parameter in said} == said
+
+
+@pytest.mark.parametrize("table", [1, 2, 3, 5])
+def test_parameters_of_novelty_normalization(table):
+    own = replace(experiments.load(f"papers/novelty_normalization_table{table}"), datasets=["wine"])
+    (cell,) = (cell for cell in grid(own) if cell.detector.label == "NoveltyNormalization" and cell.seed == 0)
+    # section 4.2: MNIST's are the defaults
+    assert cell.detector.parameters == ({"latent_size": 64, "novelty_layers": 3} if table in (2, 5) else {})
 
 
 @pytest.mark.needs_data
 @pytest.mark.parametrize("name", ["plad_table5", "plad_perturbators", "dhag_table2"])
 def test_lam_of_tables(name, data_folder):
     own = replace(experiments.load(f"papers/{name}"), datasets=["odds-thyroid", "odds-arrhythmia"])
-    cells = [cell for cell in runner.grid(own, data_folder) if cell["detector"].startswith("PLAD:classifier=free")]
-    found = {(cell["dataset"], cell["settings"]["lam"]) for cell in cells}
-    assert found == {("odds-thyroid", 3.0), ("odds-arrhythmia", 2.0)}
+    cells = [cell for cell in grid(own, data_folder) if cell.detector.name == "PLAD"]
+    found = {(cell.dataset, cell.detector.parameters.get("lam")) for cell in cells}
+    assert found == {("odds-thyroid", None), ("odds-arrhythmia", 2.0)}
 
 
 def test_fast(tmp_path):
@@ -371,8 +364,8 @@ def test_fast_run(name, beside, data_folder, tmp_path, monkeypatch):
     out = tmp_path / "results" / f"{name}-fast"
     small, whole = experiments.load(f"papers/{name}").shrink(), experiments.load(f"papers/{name}")
     records = RecordsFile(out / "records.jsonl").read()
-    assert {record["status"] for record in records} == {"ok"}
-    assert len(records) == len(runner.grid(small, data_folder)) < len(runner.grid(whole, data_folder))
+    assert {record.status for record in records} == {"ok"}
+    assert len(records) == len(grid(small, data_folder)) < len(grid(whole, data_folder))
     text = (out / "report.md").read_text()
     assert "small version" in text
     # measured beside published

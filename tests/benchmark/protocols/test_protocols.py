@@ -8,11 +8,12 @@ from sklearn.model_selection import train_test_split
 
 from benchmarks import data
 from benchmarks.data import Dataset
-from benchmarks.experiments import Settings
+from benchmarks.experiments import Experiment
 from benchmarks.protocols import PROTOCOLS, named, split
-from benchmarks.running import runner
+from benchmarks.running.grid import grid
+from tests.benchmark.records import specs
 
-GRID = Settings("grid", ["Classical"], ["OCSVM", "ECOD"], ["one-class", "unsupervised"], [0, 1])
+GRID = Experiment("grid", ["Classical"], specs("OCSVM", "ECOD"), ["one-class", "unsupervised"], [0, 1])
 
 
 @pytest.fixture
@@ -313,7 +314,7 @@ def test_label_errors(rows):
 def test_wrong_shares(head, number):
     head, _, parameter = head.partition(":")
     with pytest.raises(ValueError, match=rf"takes a number in \[0, 1\) for {parameter}, got '{head}{number}'"):
-        runner.grid(replace(GRID, datasets=["wine"], protocols=[f"{head}{number}"]))
+        grid(replace(GRID, datasets=["wine"], protocols=[f"{head}{number}"]))
 
 
 @pytest.mark.parametrize("number", ["", ":", ":x", ":0", ":-1", ":1.5", ":nan", ":inf"])

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks import data, detectors
 from benchmarks.data import Dataset
+from benchmarks.detectors import DetectorSpec
 from benchmarks.protocols import split, synthetic
 
 
@@ -176,7 +177,7 @@ def test_what_adbench_found(name, data_folder):
 
     def auroc(kind, detector):
         parts = splits[kind]
-        scores = detectors.build(detector, 0, {}).fit(parts.X_train).decision_function(parts.X_test)
+        scores = detectors.build(DetectorSpec(detector), 0).fit(parts.X_train).decision_function(parts.X_test)
         return roc_auc_score(parts.y_test, scores)
 
     assert auroc("local", "LOF") > auroc("local", "IForest") + 0.02

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from benchmarks.reporting import figures, significance
 from benchmarks.reporting.sweeps import Panel, Sweep
 
-LONG = "DHAG:discriminator=free:space=input:n_augmented=50"
+LONG = "DHAG(space=input, n_perturbators=10, n_augmented=50)"
 DETECTORS = [LONG, "NoveltyNormalization", "PLAD", *(f"rival{number}" for number in range(12))]
 
 
@@ -47,6 +47,14 @@ def test_boxes(scores, tmp_path, kept):
     assert texts(first) == [f"{mean:.3f}" for mean in scores.mean()[::-1]]
     assert first.get_title() == "one-class (12 data sets)"
     assert [label.get_text() for label in second.get_yticklabels()] == ["PLAD", LONG]
+
+
+def test_boxes_of_ours_are_of_another_colour(scores, tmp_path, kept):
+    figures.boxes({"one-class": scores}, "AUROC", tmp_path / "auroc.png", ours={LONG, "PLAD"})
+    colours = [box.get_facecolor()[:3] for box in kept[0].axes[0].patches]
+    assert len(set(colours)) == 2
+    names = [label.get_text() for label in kept[0].axes[0].get_yticklabels()]
+    assert [colour == colours[-1] for colour in colours] == [name in (LONG, "PLAD") for name in names]
 
 
 def test_boxes_of_ranks(scores, tmp_path, kept):

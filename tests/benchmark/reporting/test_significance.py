@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.reporting import significance
+from benchmarks.reporting.frame import to_frame
 from tests.benchmark.records import record, table
 
 RANKS = pd.DataFrame([[1, 2, 3]] * 8 + [[1, 3, 2]] * 2, columns=["P", "Q", "R"]).astype(float)
@@ -54,10 +55,11 @@ def test_t_tests():
         *table({"c": {"PLAD": [0.5, 0.6], "ECOD": [0.8, 0.8]}, "d": {"KNN": [0.5, 0.6]}}),
         record("c", "KNN", 0, None, "failed"),
     ]
-    found = significance.t_tests(records, "PLAD", "auroc")["one-class"]
+    runs = to_frame(records)
+    found = significance.t_tests(runs, "PLAD", "auroc")["one-class"]
     assert found[["dataset", "rival", "better"]].values.tolist() == [["a", "KNN", True], ["c", "ECOD", False]]
     pooled = np.sqrt((np.var(plad, ddof=1) + np.var(knn, ddof=1)) / 2)
     t = (np.mean(plad) - np.mean(knn)) / (pooled * np.sqrt(2 / 3))
     assert found["p"][0] == pytest.approx(2 * stats.t.sf(t, 4))
     assert found["p"][1] == pytest.approx(2 * stats.t.sf(5, 2))  # 0.25 apart, variances 0.005 and 0
-    assert significance.t_tests(records, "NCAE", "auroc") == {}
+    assert significance.t_tests(runs, "NCAE", "auroc") == {}

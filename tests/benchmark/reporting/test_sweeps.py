@@ -1,9 +1,12 @@
 """Curves over values."""
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.reporting import sweeps
-from tests.benchmark.records import record, table
+from benchmarks.reporting.frame import to_frame
+from tests.benchmark.records import frame, record, table
 
 
 def test_sweep_of_a_parameter():
@@ -14,7 +17,7 @@ def test_sweep_of_a_parameter():
             "wine-2": {"DHAG:n_augmented=30": [0.6, 0.7], "DHAG": [0.1, 0.1]},
         }
     )
-    (sweep,) = sweeps.find(records, "auroc")
+    (sweep,) = sweeps.find(to_frame(records), "auroc")
     assert (sweep.title, sweep.values, sweep.file) == ("DHAG, n_augmented", "n_augmented", "sweep-DHAG-n_augmented.png")
     (panel,) = sweep.panels.values()
     assert list(sweep.panels) == ["one-class, wine, 2 data sets"]
@@ -24,10 +27,10 @@ def test_sweep_of_a_parameter():
 
 
 def test_only_what_differs_in_one_number_is_a_sweep():
-    labels = ["PLAD:lam=1:classifier=free", "PLAD:lam=3", "PLAD:classifier=free", "PLAD:classifier=restoring"]
+    labels = ["PLAD:lam=1:perturbator=vae", "PLAD:lam=3", "PLAD:perturbator=vae", "PLAD:perturbator=deterministic"]
     labels += ["DHAG:space=input:n_augmented=0", "DHAG:n_augmented=9:space=input", "AnoRand:use_labels=true"]
-    (sweep,) = sweeps.find(table({"a": {label: [0.5] for label in labels}}), "auroc")
-    assert sweep.title == "DHAG:space=input, n_augmented"
+    (sweep,) = sweeps.find(frame({"a": {label: [0.5] for label in labels}}), "auroc")
+    assert sweep.title == "DHAG(space=input), n_augmented"
     assert sweep.panels["one-class, a"].datasets is None
     assert sweep.file == "sweep-DHAG-space-input-n_augmented.png"
 
@@ -38,12 +41,13 @@ def test_sweep_of_a_protocol():
         figures = {"NCAE": [auroc, auroc], "KNN": [auroc - 0.2, auroc - 0.1], "ICL": [0.5, 0.5]}
         images = {"mnist-0": figures, "mnist-1": figures}
         records += table({**images, "kdd": figures, "wine": figures}, protocol=f"contaminated:{share}")
-    broken = [r | {"status": "failed"} if r["dataset"] == "wine" and r["detector"] == "KNN" else r for r in records]
-    broken[4:6] = [r | {"status": "skipped"} for r in broken[4:6]]  # ICL, at the first share alone
-    assert {r["detector"] for r in broken[4:6]} == {"ICL"}
-    (sweep,) = sweeps.find([*broken, record("wine", "KNN", 0, 0.1, protocol="one-class")], "auroc")
+    fails = [r.cell.dataset == "wine" and r.cell.detector.name == "KNN" for r in records]
+    broken = [replace(r, status="failed") if fail else r for r, fail in zip(records, fails, strict=True)]
+    broken[4:6] = [replace(r, status="skipped") for r in broken[4:6]]  # ICL, at the first share alone
+    assert {r.cell.detector.name for r in broken[4:6]} == {"ICL"}
+    (sweep,) = sweeps.find(to_frame([*broken, record("wine", "KNN", 0, 0.1, protocol="one-class")]), "auroc")
     assert (sweep.title, sweep.file) == ("contaminated", "sweep-contaminated.png")
-    assert list(sweep.panels) == ["mnist, 2 data sets", "kdd"]
+    assert list(sweep.panels) == ["kdd", "mnist, 2 data sets"]
     panel = sweep.panels["mnist, 2 data sets"]
     assert panel.mean.to_dict() == {
         "NCAE": pytest.approx({0: 0.9, 0.05: 0.8, 0.2: 0.6}),
@@ -54,6 +58,6 @@ def test_sweep_of_a_protocol():
 
 
 def test_no_sweep():
-    assert sweeps.find(table({"a": {"PLAD": [0.5], "PLAD:lam=3": [0.5]}}, "contaminated:0.1"), "auroc") == []
+    assert sweeps.find(frame({"a": {"PLAD": [0.5], "PLAD:lam=3": [0.5]}}, "contaminated:0.1"), "auroc") == []
     failed = [record("a", f"PLAD:lam={lam}", 0, None, "failed") for lam in (1, 2)]
-    assert sweeps.find(failed, "auroc") == []
+    assert sweeps.find(to_frame(failed), "auroc") == []

@@ -6,34 +6,33 @@ import pytest
 
 from benchmarks import data, protocols
 from benchmarks.__main__ import main
-from benchmarks.experiments import Settings
-from benchmarks.reporting.tables import METRICS
-from benchmarks.running import runner
+from benchmarks.experiments import Experiment
 from benchmarks.running.metrics import evaluate
-from benchmarks.running.records import RecordsFile
+from benchmarks.running.records_file import RecordsFile
 from pyod_synth import NCAE
+from tests.benchmark.records import run, specs
 
 
 @pytest.mark.parametrize("metric", ["auroc", "f1"])
 def test_oracle_epoch(folder, tmp_path, metric):
     file = RecordsFile(tmp_path / "records.jsonl")
-    grid = Settings("oracle", ["2_near"], ["NCAE", "KNN"], ["one-class"], [0], epoch_num=4, metric=metric)
-    plain = runner.run(grid, file, folder)
-    assert all("oracle_epoch" not in record for record in plain)
-    ours, knn = runner.run(replace(grid, oracle_epoch=True), file, folder)
+    experiment = Experiment("oracle", ["2_near"], specs("NCAE", "KNN"), ["one-class"], [0], epoch_num=4, metric=metric)
+    plain = run(experiment, file, folder)
+    assert all(record.oracle_epoch is None for record in plain)
+    ours, knn = run(replace(experiment, oracle_epoch=True), file, folder)
     assert knn == plain[1]
-    assert {name: ours[name] for name in METRICS} == {name: plain[0][name] for name in METRICS}
+    assert ours.figures == plain[0].figures
     # the same training, stopped by hand
     parts = protocols.split(data.load("2_near", folder), "one-class", 0)
     stages = NCAE(epoch_num=4, random_state=0).staged_fit(parts.X_train)
     epochs = [evaluate(parts.y_test, stage.decision_function(parts.X_test)) for stage in stages]
     best = max(range(4), key=lambda e: epochs[e][metric])
     assert len({epoch["auroc"] for epoch in epochs}) > 1
-    assert ours["oracle_epoch"] == {"epoch": best + 1} | epochs[best]
+    assert ours.oracle_epoch == {"epoch": best + 1} | epochs[best]
     # whoever asks again, nothing is run again
     before, done = file.path.read_bytes(), file.read()
-    assert runner.run(replace(grid, oracle_epoch=True), file, folder) == done
-    assert runner.run(grid, file, folder) == done
+    assert run(replace(experiment, oracle_epoch=True), file, folder) == done
+    assert run(experiment, file, folder) == done
     assert file.path.read_bytes() == before
 
 
@@ -44,6 +43,6 @@ def test_oracle_epoch_from_the_command_line(tmp_path):
     )
     assert main(["run", str(own), "--out", str(out), "--jobs", "1", "--oracle-epoch"]) == 0
     ours, ecod = RecordsFile(out / "records.jsonl").read()
-    assert 1 <= ours["oracle_epoch"]["epoch"] <= 3
-    assert ours["oracle_epoch"]["auroc"] >= ours["auroc"]
-    assert "oracle_epoch" not in ecod
+    assert 1 <= ours.oracle_epoch["epoch"] <= 3
+    assert ours.oracle_epoch["auroc"] >= ours.figures["auroc"]
+    assert ecod.oracle_epoch is None

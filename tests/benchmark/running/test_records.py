@@ -1,169 +1,91 @@
-"""The file of records, shared by several processes and cut short by kills."""
+"""Cells and records, and the lines that these become."""
 
 import json
-import multiprocessing
-import os
-import time
+import math
+import pickle
+from dataclasses import fields, replace
 
 import pytest
-from filelock import FileLock
 
-from benchmarks.running.records import RecordsFile, key
+from benchmarks.detectors import DetectorSpec
+from benchmarks.running.records import Cell, Record
 
-
-def record(seed, **more):
-    cell = {"dataset": "d", "protocol": "one-class", "detector": "KNN", "max_rows": None, "settings": {"n": [1, 2]}}
-    return cell | {"seed": seed, "status": "ok"} | more
-
-
-@pytest.fixture
-def file(tmp_path):
-    return RecordsFile(tmp_path / "out" / "records.jsonl")
-
-
-def append_many(path, first, count, start):
-    file = RecordsFile(path)
-    start.wait()
-    for seed in range(first, first + count):
-        # longer than what a pipe or a buffer writes at a time
-        file.append(record(seed, filling="x" * 20_000))
+CELL = Cell("wine", "semi-supervised:0.1", DetectorSpec("DHAG", {"n_augmented": 0, "space": "input"}), 3, 1000)
+RECORD = Record(
+    CELL,
+    "ok",
+    sizes={"train": 50, "shape": [13]},
+    parameters={"lr": 0.001, "device": None},
+    figures={"auroc": 0.1 + 0.2, "auprc": 1e-17, "f1": 1.0},
+    fit_seconds=1.5,
+    score_seconds=0.0,
+    oracle_epoch={"epoch": 2, "auroc": 0.5, "auprc": 0.5, "f1": 0.5},
+    peak_mib=400,
+)
 
 
-def claim_and_wait(path, claimed):
-    with RecordsFile(path).claim(record(0)):
-        claimed.set()
-        time.sleep(600)
+@pytest.mark.parametrize(
+    "record",
+    [
+        RECORD,
+        Record(CELL, "skipped", "needs labels"),
+        Record(CELL, "failed", "took longer than 3 s\n", time_limit=3.0, peak_mib=0),
+        Record(replace(CELL, max_rows=None, detector=DetectorSpec("KNN")), "failed", "ä", memory_limit=0.5),
+    ],
+    ids=lambda record: record.status,
+)
+def test_a_line_holds_the_record(record):
+    line = record.to_json()
+    assert "\n" not in line
+    again = Record.from_json(line)
+    assert again == record
+    assert again.to_json() == line
+    for entry in fields(Record):
+        assert getattr(again, entry.name) == getattr(record, entry.name)
 
 
-def test_latest_of_each_cell(file):
-    assert file.read() == []
-    assert file.find(record(0)) is None
-    for one in (record(0, status="failed"), record(1), record(0, auroc=0.5)):
-        file.append(one)
-    assert file.read() == RecordsFile(file.path).read() == [record(0, auroc=0.5), record(1)]
-    assert file.find(record(0)) == record(0, auroc=0.5)
-    assert file.find(record(2)) is None
+def test_a_line_says_which_algorithm_it_is_of():
+    entries = json.loads(RECORD.to_json())
+    assert entries["detector"] == {"name": "DHAG", "parameters": {"n_augmented": 0, "space": "input"}}
+    assert list(entries)[:5] == ["dataset", "protocol", "detector", "seed", "max_rows"]
+    assert entries["figures"] == RECORD.figures
+    assert set(entries["versions"]) == {"pyod_synth", "pyod", "scikit-learn", "torch", "numpy", "python"}
+    assert "time_limit" not in entries
 
 
-def test_other_runners_records_are_seen(file):
-    other = RecordsFile(file.path)
-    assert file.read() == []
-    other.append(record(0))
-    assert file.find(record(0)) == record(0)
-    file.append(record(1))
-    assert other.read() == [record(0), record(1)]
+@pytest.mark.parametrize("line", ["nonsense", "3", "{}", '{"dataset": "wine"}', RECORD.to_json()[:-1]])
+def test_what_is_no_record(line):
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        Record.from_json(line)
 
 
-def test_rest_of_a_record_is_dropped_by_the_next(file):
-    for seed in (0, 1):
-        file.append(record(seed))
-    whole = file.path.read_bytes()
-    file.path.write_bytes(whole[:-20])
-    other = RecordsFile(file.path)
-    assert other.read() == [record(0)]
-    assert file.path.read_bytes() == whole[:-20]  # it may be one that is being written
-    other.append(record(2))
-    assert other.read() == [record(0), record(2)]
-    assert [json.loads(line)["seed"] for line in file.path.read_text().splitlines()] == [0, 2]
+def test_unknown_entries_are_no_record():
+    with pytest.raises(TypeError, match="colour"):
+        Record.from_json(json.dumps(json.loads(RECORD.to_json()) | {"colour": 1}))
 
 
-def test_what_another_is_writing_is_waited_for(file):
-    file.append(record(0))
-    line = (json.dumps(record(1)) + "\n").encode()
-    context = multiprocessing.get_context("spawn")
-    start = context.Event()
-    start.set()
-    other = context.Process(target=append_many, args=(file.path, 2, 1, start))
-    with FileLock(file.path.with_name(".records.jsonl.lock")), file.path.open("ab", buffering=0) as lines:
-        lines.write(line[:30])
-        other.start()
-        other.join(3)
-        assert other.is_alive()
-        lines.write(line[30:])
-    other.join()
-    assert [one["seed"] for one in file.read()] == [0, 1, 2]
-
-
-def test_nothing_but_a_rest(file):
-    file.append(record(0))
-    os.truncate(file.path, 10)
-    other = RecordsFile(file.path)
-    assert other.read() == []
-    other.append(record(1))
-    assert RecordsFile(file.path).read() == [record(1)]
-
-
-def test_what_is_no_record(file):
-    file.append(record(0))
-    with file.path.open("a") as lines:
-        lines.write("nonsense\n")
-    with pytest.raises(ValueError, match="records.jsonl: no record: 'nonsense'"):
-        RecordsFile(file.path).read()
-
-
-def test_a_record_that_is_no_json_leaves_no_trace(file):
-    file.append(record(0))
-    before = file.path.read_bytes()
+def test_figures_that_json_does_not_know():
     with pytest.raises(ValueError, match="JSON compliant"):
-        file.append(record(1, auroc=float("nan")))
-    assert file.path.read_bytes() == before
+        replace(RECORD, figures={"auroc": math.nan}).to_json()
 
 
-def test_two_processes_append_while_a_third_reads(file):
-    file.path.parent.mkdir()
-    file.path.write_text('{"dataset": "cut sho')
-    context = multiprocessing.get_context("spawn")
-    start = context.Barrier(2)  # neither begins before the other is there
-    processes = [context.Process(target=append_many, args=(file.path, first, 150, start)) for first in (0, 1000)]
-    for process in processes:
-        process.start()
-    counts = []
-    while any(process.is_alive() for process in processes):
-        counts.append(len(file.read()))
-    for process in processes:
-        process.join()
-        assert process.exitcode == 0
-    seeds = [one["seed"] for one in file.read()]
-    assert sorted(seeds) == [*range(150), *range(1000, 1150)]
-    assert len(file.path.read_text().splitlines()) == 300
-    assert counts == sorted(counts)
+def test_cells_are_what_is_run_and_nothing_else():
+    detector = DetectorSpec("DHAG", {"space": "input", "n_augmented": 0}, label="DHAG-variant")
+    same = replace(CELL, detector=detector, extensions=["mine.py"], oracle_metric="f1")
+    assert same == CELL
+    assert {CELL: 1}[same] == 1
+    others = [
+        replace(CELL, dataset="kdd"),
+        replace(CELL, protocol="one-class"),
+        replace(CELL, seed=4),
+        replace(CELL, max_rows=None),
+        replace(CELL, detector=DetectorSpec("DHAG", {"space": "input"})),
+        replace(CELL, detector=DetectorSpec("PLAD", CELL.detector.parameters)),
+    ]
+    assert len({CELL, same, *others}) == 7
 
 
-def test_a_claim_keeps_others_off_until_its_holder_is_gone(file):
-    other = RecordsFile(file.path)
-    with file.claim(record(0)) as ours:
-        assert ours
-        with other.claim(record(0)) as theirs, other.claim(record(1)) as free:
-            assert not theirs
-            assert free
-    context = multiprocessing.get_context("spawn")
-    claimed = context.Event()
-    holder = context.Process(target=claim_and_wait, args=(file.path, claimed))
-    holder.start()
-    assert claimed.wait(60)
-    with file.claim(record(0)) as ours:
-        assert not ours
-    holder.kill()
-    holder.join()
-    with file.claim(record(0)) as ours:
-        assert ours
-    assert list(file.path.parent.iterdir()) == []
-
-
-def test_ten_thousand_records(file):
-    lines = [json.dumps(record(seed, sizes={"train": 100}, parameters={"n": 1})) for seed in range(10_000)]
-    file.path.parent.mkdir()
-    file.path.write_text("\n".join(lines) + "\n")
-    start = time.perf_counter()
-    assert len(file.read()) == 10_000
-    once = time.perf_counter() - start
-    assert once < 5
-    start = time.perf_counter()
-    for seed in range(1000):
-        assert file.find(record(seed))["seed"] == seed
-    assert time.perf_counter() - start < 20 * once  # what is read is not read again
-
-
-def test_key_knows_order_and_settings():
-    assert key(record(0)) == key(dict(reversed(record(0, auroc=1.0).items())))
-    assert key(record(0)) != key(record(0) | {"settings": {"n": [1, 3]}})
+def test_cells_and_records_travel_to_other_processes():
+    assert pickle.loads(pickle.dumps(RECORD)) == RECORD
+    sent = pickle.loads(pickle.dumps(replace(CELL, extensions=["mine.py"], oracle_metric="f1")))
+    assert (sent.extensions, sent.oracle_metric, sent.detector.label) == (["mine.py"], "f1", CELL.detector.label)
