@@ -1,7 +1,7 @@
 """Checked downloads of what downloads.csv names. Nothing is downloaded unless it is asked for.
 
 downloads.csv has a line for each file: the name and the group of its data set, where it belongs in the data folder, its
-size and hash where they are known, the shape of X where ADBench's list of data sets tells it, and its URL.
+size and hash where they are known, the shape of X where ADBench's list of data sets says it, and its URL.
 """
 
 import re

@@ -35,7 +35,7 @@ class Dataset:
 
     @property
     def kind(self):
-        """Tell "table" from "image"."""
+        """Either "table" or "image"."""
         return "table" if self.X.ndim == 2 else "image"
 
     def take(self, rows):

@@ -105,7 +105,7 @@ class DevNet(Adapter):
         loss = module.deviation_loss
 
         def deviation_loss(*arguments):
-            # told apart by the gradient: right in whichever order they come
+            # the outputs are those with a gradient: right in whichever order they come
             outputs, labels = sorted(arguments, key=lambda tensor: not tensor.requires_grad)
             return loss(labels, outputs.flatten())
 

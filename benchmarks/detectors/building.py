@@ -120,7 +120,7 @@ def _construct(spec, seed):
 
 
 def can_learn_from_labels(name: str) -> bool:
-    """Tell whether a detector of the package has labels among what it may learn from."""
+    """Say whether a detector of the package has labels among what it may learn from."""
     own = ours()
     return name in own and "use_labels" in signature(own[name]).parameters
 

@@ -21,7 +21,7 @@ from benchmarks.protocols.rules import Numbered, Protocol, Range
 _SHARE = Range("a number in [0, 1)", lambda number: 0 <= number < 1)
 _TIMES = Range("a whole number from 1 on", lambda number: number >= 1 and number.is_integer())
 
-PROTOCOLS = {
+PROTOCOLS: dict[str, Protocol | Numbered] = {
     "one-class": Protocol(one_class),
     "one-class-official": Protocol(one_class_official),
     "unsupervised": Protocol(adbench),
@@ -66,9 +66,10 @@ def named(name: str) -> Protocol:
     head, _, text = name.partition(":")
     for full, entry in PROTOCOLS.items():
         start, _, parameter = full.partition(":")
-        if full == name and not parameter:
-            return entry
-        if start == head and parameter:
+        if isinstance(entry, Protocol):
+            if full == name:
+                return entry
+        elif start == head:
             try:
                 number = float(text)
             except ValueError:

@@ -72,7 +72,7 @@ def boxes(
 
 
 def critical_differences(ranks: dict[str, pd.DataFrame], path: str | Path, ours: Collection[str] = ()):
-    """Draw mean ranks, and bars that join what Nemenyi's test does not tell apart, a panel for each protocol.
+    """Draw mean ranks, and bars that join what Nemenyi's test finds no difference between, a panel for each protocol.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ def scores(picture: Picture, cells: list[Cell], parts: Split) -> Figure:
     """
     normal, apart = parts.y_test == 0, np.zeros(len(parts.y_test), dtype=bool)
     if picture.apart is not None:
-        apart = parts.classes_test == picture.apart
+        apart = np.equal(parts.classes_test, picture.apart)
     groups = [
         ("normal", normal, _BLUE),
         (f"class {picture.apart}", apart, _VERMILION),

@@ -26,9 +26,9 @@ def beside(frame: pd.DataFrame, experiment: Experiment) -> dict[str, pd.DataFram
         set; those of :func:`benchmarks.reporting.tables.outcome`; ``published`` and ``published_std``; ``difference``;
         ``oracle`` and ``oracle_std``, NaN where records do not hold the best epoch.
     """
-    tables = {}
-    for protocol, *match in _matches(frame, experiment.published):
-        tables.setdefault(protocol, []).append(_row(*match, experiment.metric))
+    tables: dict[str, list[dict]] = {}
+    for protocol, dataset, detector, *match in _matches(frame, experiment.published):
+        tables.setdefault(protocol, []).append(_row(dataset, detector, *match, experiment.metric))
     return {protocol: pd.DataFrame(rows) for protocol, rows in tables.items()}
 
 

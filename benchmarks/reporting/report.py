@@ -50,7 +50,7 @@ def pictures(out: Path) -> list[str]:
 
 
 def drawings(frame: pd.DataFrame, metric: str) -> dict[str, Callable]:
-    """Tell which figures the records are enough for.
+    """List which figures the records are enough for.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ _LEAST_DETECTORS, _LEAST_DATASETS = 3, 5
 
 
 def enough(ranks: pd.DataFrame) -> bool:
-    """Tell whether there are detectors and data sets enough for :func:`friedman` and :func:`nemenyi`.
+    """Say whether there are detectors and data sets enough for :func:`friedman` and :func:`nemenyi`.
 
     Parameters
     ----------

@@ -136,9 +136,9 @@ class Ray:
         self._ray.shutdown()
 
 
-BACKENDS = {"local": Local, "dask": Dask, "ray": Ray}
+BACKENDS: dict[str, type[Local | Dask | Ray]] = {"local": Local, "dask": Dask, "ray": Ray}
 
-_THERE = {}  # in a cluster's process: run -> its processes
+_THERE: dict[str, Workers] = {}  # in a cluster's process: run -> its processes
 
 
 def _run_there(run, cell, folder, limits):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ def run_cell(cell: Cell, folder: str | Path | None = None) -> Record:
     Record
         Whatever happens: an error of the detector is its result.
     """
-    found = {}
+    found: dict[str, Any] = {}
     try:
         for extension in cell.extensions:
             extensions.load(extension)
@@ -42,27 +43,24 @@ def run_cell(cell: Cell, folder: str | Path | None = None) -> Record:
             "anomalies": int(parts.y_test.sum()),
             "shape": list(parts.X_train.shape[1:]),
         }
-        labels = parts.y_train is not None
-        if labels:
+        if parts.y_train is not None:
             found["sizes"]["known_anomalies"] = int(parts.y_train.sum())
         X_train, X_test = (detectors.shape_for(cell.detector, X) for X in (parts.X_train, parts.X_test))
         with isolated(cell.seed):
-            detector = detectors.build(cell.detector, cell.seed, labels)
+            detector = detectors.build(cell.detector, cell.seed, labels=parts.y_train is not None)
             found["parameters"] = {name: _plain(value) for name, value in detector.get_params().items()}
             start = time.perf_counter()
             detector.fit(X_train, parts.y_train)
             fitted = time.perf_counter()
             scores = np.asarray(detector.decision_function(X_test))
-            seconds = {
-                "fit_seconds": round(fitted - start, 4),
-                "score_seconds": round(time.perf_counter() - fitted, 4),
-            }
+            found["fit_seconds"] = round(fitted - start, 4)
+            found["score_seconds"] = round(time.perf_counter() - fitted, 4)
         figures = evaluate(parts.y_test, scores)
         if cell.oracle_metric is not None:
             # trained anew, so that the seconds above are those of a plain fit
             stages = detector.staged_fit(X_train, parts.y_train)
             found["oracle_epoch"] = best_epoch(stages, X_test, parts.y_test, cell.oracle_metric)
-        return Record(cell, "ok", **found, figures=figures, **seconds)
+        return Record(cell, "ok", figures=figures, **found)
     except detectors.Unsuitable as error:
         return Record(cell, "skipped", str(error), **found)
     except Exception as error:  # whatever a detector raises is its result, recorded as such

@@ -20,13 +20,13 @@ def load(path: str):
     ValueError
         If there is no such file. What the file itself raises comes through.
     """
-    path = Path(path).resolve()
-    if path.suffix != ".py" or not path.is_file():
-        raise ValueError(f"an extension is the path of a Python file, got {str(path)!r}")
-    name = f"benchmarks.running.extensions.{path}"
+    file = Path(path).resolve()
+    if file.suffix != ".py" or not file.is_file():
+        raise ValueError(f"an extension is the path of a Python file, got {str(file)!r}")
+    name = f"benchmarks.running.extensions.{file}"
     if name in sys.modules:
         return
-    spec = spec_from_file_location(name, path)
+    spec = spec_from_file_location(name, file)
     module = sys.modules[name] = module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

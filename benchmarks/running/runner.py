@@ -124,7 +124,7 @@ def _check(limits, jobs, backend):
 
 
 def _is_done(cell, record, limits):
-    """Tell whether a record leaves nothing to do: no failure, or one that a limit no larger than it was will repeat."""
+    """Say whether a record leaves nothing to do: no failure, or one that a limit no larger than it was will repeat."""
     if record is None or (record.status == "ok" and cell.oracle_metric and not record.oracle_epoch):
         return False
     if record.status != "failed":

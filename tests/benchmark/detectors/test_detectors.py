@@ -136,7 +136,7 @@ def test_lines_say_whose_a_detector_is(monkeypatch):
     assert lines["PLAD"] == f"paper: {pyod_synth.PLAD.__doc__.splitlines()[0]}"
     assert lines["DHAG"].startswith("paper, can learn from labels: ")
     assert lines["KNN"] == "rival, PyOD"
-    assert list(lines) == [*pyod_synth.__all__, *detectors.RIVALS]
+    assert list(lines) == [*detectors.ours(), *detectors.RIVALS]
 
     class Own:
         """One's own.
