@@ -9,6 +9,7 @@ import time
 import psutil
 import pytest
 
+from benchmarks import data
 from benchmarks.__main__ import main
 from benchmarks.running.records import Record
 from benchmarks.running.records_file import RecordsFile
@@ -198,3 +199,14 @@ def test_time_limit(tmp_path, capsys):
     assert "failed: wine, one-class, PLAD(epoch_num=10000000): took longer than 3 s" in printed
     assert "running 0, failed 1, skipped 0]" in shown
     assert "took longer than 3 s" in (tmp_path / "report.md").read_text()
+
+
+def test_the_grid_is_listed_once_and_not_again_for_the_report(folder, tmp_path, monkeypatch):
+    listed = []
+    expand = data.expand
+    monkeypatch.setattr(data, "expand", lambda names, folder: listed.append(names) or expand(names, folder))
+    options = ["--data", str(folder), "--datasets", "far", "--detectors", "ECOD", "--seeds", "0", "--jobs", "1"]
+    assert main(["run", "adbench", *options, "--out", str(tmp_path / "out")]) == 0
+    assert listed == [["far"]]
+    assert main(["report", str(tmp_path / "out")]) == 0
+    assert len(listed) == 1
