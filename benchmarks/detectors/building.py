@@ -1,5 +1,6 @@
 """Specification -> unfitted detector, the package's and the rivals' alike."""
 
+import json
 from contextlib import suppress
 from dataclasses import replace
 from inspect import signature
@@ -42,8 +43,13 @@ def check(spec: DetectorSpec):
     Raises
     ------
     ValueError
-        If the name, or that of a parameter, is unknown, or the detector does not take a value.
+        If the name, or that of a parameter, is unknown, or the detector does not take a value, or a record could not
+        hold it.
     """
+    try:
+        json.dumps(spec.parameters, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{spec.name}: parameters must be what JSON knows, got {spec.parameters}") from error
     with suppress(Unsuitable):
         _construct(spec, 0)
 

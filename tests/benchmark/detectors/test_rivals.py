@@ -196,6 +196,7 @@ def test_missing_packages_skip_cells_alone(name, reason, monkeypatch):
         ("IForest:random_state=3", "IForest has no parameter random_state that can be set"),
         ("RandomForest:n_trees=3", "has no parameter n_trees that can be set; there are n_estimators"),
         ("COF:n_neighbors=many", "COF: n_neighbors should be int"),
+        ("IForest:max_samples=Infinity", "IForest: parameters must be what JSON knows"),
     ],
 )
 def test_wrong_names_and_values_are_found_before_anything_runs(detector, message):
