@@ -189,7 +189,8 @@ def outcomes(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
         {"protocol": protocol, "dataset": dataset, "detector": detector} | outcome(part, metric, seeds[protocol])
         for (protocol, dataset, detector), part in frame.groupby(["protocol", "dataset", "detector"], sort=False)
     ]
-    return pd.DataFrame(rows)
+    columns = ["protocol", "dataset", "detector", "mean", "std", "done", "seeds", "status"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def outcome(runs: pd.DataFrame, metric: str, seeds: int) -> dict:

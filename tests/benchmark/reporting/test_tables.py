@@ -54,6 +54,14 @@ def test_outcomes():
     assert outcomes["std"].tolist() == pytest.approx([0.1, 0, 0, 0.1, 0, float("nan"), 0], nan_ok=True)
 
 
+def test_no_records():
+    empty = to_frame([])
+    assert (tables.summary(empty), tables.means(empty, "f1"), tables.ranks(empty, "f1")) == ({}, {}, {})
+    for made in (tables.outcomes(empty, "f1"), tables.left_out(empty), tables.reasons(empty, "failed")):
+        assert len(made) == 0
+        assert "protocol" in made
+
+
 def test_outcomes_without_any_success():
     records = to_frame([record("a", "P", 0, None, "failed"), record("a", "Q", 0, None, "skipped")])
     assert found(tables.outcomes(records, "f1"), "detector", "status") == [["P", "failed"], ["Q", "skipped"]]
