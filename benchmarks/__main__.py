@@ -6,15 +6,18 @@ import os
 import shlex
 import sys
 from dataclasses import replace
-from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import datasets, detectors, download, pictures, protocols, report, runner, settings, tables
-from benchmarks.backends import BACKENDS
-from benchmarks.datasets import listing
-from benchmarks.results import RecordsFile
+from benchmarks import data, detectors, experiments, protocols
+from benchmarks.data import download, listing
+from benchmarks.reporting import markdown, pictures, report, tables
+from benchmarks.reporting.frame import to_frame
+from benchmarks.running import extensions, runner
+from benchmarks.running.backends import BACKENDS
+from benchmarks.running.grid import grid
+from benchmarks.running.records_file import RecordsFile
 
 
 def main(arguments=None):
@@ -40,58 +43,61 @@ def main(arguments=None):
 
 
 def _run(options, command):
-    chosen = settings.load(options.settings)
+    experiment = experiments.load(options.experiment)
     if options.fast:
-        chosen = chosen.shrink()
+        experiment = experiment.shrink()
     given = ("datasets", "detectors", "protocols", "seeds", "time_limit", "memory_limit", "oracle_epoch")
     changes = {name: getattr(options, name) for name in given}
-    chosen = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
+    experiment = replace(experiment, **{name: value for name, value in changes.items() if value is not None})
     if options.extension is not None:
-        chosen = replace(chosen, extensions=[*chosen.extensions, str(options.extension)])
-    out = options.out or Path("results") / chosen.name
+        experiment = replace(experiment, extensions=[*experiment.extensions, str(options.extension)])
+    out = options.out or Path("results") / experiment.name
     file = RecordsFile(out / "records.jsonl")
-    runs = len(runner.grid(chosen, options.data))
-    pictures.check(chosen, options.data)
+    cells = grid(experiment, options.data)
+    planned = pictures.plan(experiment, options.data)
 
     def begin():
         out.mkdir(parents=True, exist_ok=True)
-        made_by = {"command": command, "settings": options.settings, "fast": options.fast, "runs": runs}
+        made_by = {
+            "command": command,
+            "experiment": options.experiment,
+            "fast": options.fast,
+            "runs": len(cells),
+        }
         (out / "experiment.json").write_text(json.dumps(made_by, indent=1) + "\n")
 
     try:
         where = (options.jobs, options.backend, options.scheduler)
-        records = runner.run(chosen, file, options.data, *where, begin=begin)
-        pictures.draw(chosen, out, options.data)
-        return _print(records, out, chosen, command, runs)
+        limits = (experiment.time_limit, experiment.memory_limit)
+        records = runner.run(cells, file, options.data, *where, *limits, begin=begin)
+        pictures.draw(planned, out, options.data)
+        return _print(to_frame(records, experiment), out, experiment, command, len(cells))
     except KeyboardInterrupt:
-        records = runner.collect(chosen, file, options.data)
+        records = runner.collect(cells, file)
     if records:
-        _print(records, out, chosen, command, runs)
-    print(f"\nStopped: {len(records)} of {runs} cells are there. The same command goes on: {command}")
+        _print(to_frame(records, experiment), out, experiment, command, len(cells))
+    print(f"\nStopped: {len(records)} of {len(cells)} cells are there. The same command goes on: {command}")
     return 130
 
 
 def _report(options, command):
-    records = _latest(RecordsFile(options.folder / "records.jsonl").read())
+    records = RecordsFile(options.folder / "records.jsonl").read()
     if not records:
         raise ValueError(f"no records in {options.folder / 'records.jsonl'}")
     path = options.folder / "experiment.json"
     if not path.is_file():
         raise ValueError(f"no {path}, which says what the records are of")
     made_by = json.loads(path.read_text())
-    chosen = settings.load(made_by["settings"])
-    chosen = chosen.shrink() if made_by["fast"] else chosen
-    return _print(records, options.folder, chosen, made_by["command"], made_by.get("runs"))
-
-
-def _latest(records):
-    """Keep the last record of each run, where a folder holds several of other parameters."""
-    run = itemgetter("dataset", "protocol", "detector", "seed")
-    return list({run(record): record for record in records}.values())
+    experiment = experiments.load(made_by["experiment"])
+    experiment = experiment.shrink() if made_by["fast"] else experiment
+    for extension in experiment.extensions:
+        extensions.load(extension)
+    return _print(to_frame(records, experiment), options.folder, experiment, made_by["command"], made_by.get("runs"))
 
 
 def _list(options, command):
-    print("Settings:", *(f"  {name:36} {settings.load(name).title}" for name in settings.names()), sep="\n")
+    titles = (f"  {name:36} {experiments.load(name).title}" for name in experiments.names())
+    print("Experiments:", *titles, sep="\n")
     print("Detectors:", *(f"  {name:24} {line}" for name, line in detectors.describe().items()), sep="\n")
     print("Protocols:", *(f"  {name}" for name in protocols.PROTOCOLS), sep="\n")
     print(f"Data sets, those present in {options.data}:")
@@ -117,18 +123,18 @@ def _download(options, command):
     return int(failed)
 
 
-def _print(records, out, settings, command, runs):
+def _print(frame, out, experiment, command, runs):
     """Write the report, print the summary; return the exit status."""
-    written = report.write(records, out, settings, command, runs)
-    for protocol, table in tables.summary(records, settings.metric).items():
-        print(f"\n{protocol}\n{table.to_markdown(floatfmt='.2f')}")
-    for skip in tables.reasons(records, "skipped").itertuples(index=False):
+    written = report.write(frame, out, experiment, command, runs)
+    for protocol, table in tables.summary(frame, experiment.metric).items():
+        print(f"\n{protocol}\n{markdown.table(markdown.summary(table, experiment.metric))}")
+    for skip in tables.reasons(frame, "skipped").itertuples(index=False):
         print(f"skipped: {', '.join(skip[:3])}: {skip.reason}")
-    failed = [record for record in records if record["status"] == "failed"]
-    for record in failed:
-        print(f"failed: {record['dataset']}, {record['protocol']}, {record['detector']}: {record['reason']}")
+    failed = frame[frame["status"] == "failed"]
+    for run in failed.itertuples():
+        print(f"failed: {run.dataset}, {run.protocol}, {run.detector}: {run.reason}")
     print("\nWritten:", *written, sep="\n  ")
-    return int(bool(failed))
+    return int(len(failed) > 0)
 
 
 def _parser():
@@ -136,9 +142,9 @@ def _parser():
     verbs = parser.add_subparsers(required=True, metavar="run | report | list | download")
 
     run = verbs.add_parser("run", help="run an experiment, leaving out what is done, and report it")
-    run.add_argument("settings", nargs="?", default="quick", help="name or .toml file (default: quick)")
+    run.add_argument("experiment", nargs="?", default="quick", help="name or .toml file (default: quick)")
     run.add_argument("--datasets", type=_names, help="comma-separated names or groups")
-    run.add_argument("--detectors", type=_names, help="comma-separated names")
+    run.add_argument("--detectors", type=_detectors, help="comma-separated names, or names with parameters")
     run.add_argument("--protocols", type=_names, help="comma-separated names")
     run.add_argument("--seeds", type=_seeds, help="comma-separated integers")
     run.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop a cell that takes longer")
@@ -150,8 +156,8 @@ def _parser():
         default=None,
         help="find the best epoch by the test labels too",
     )
-    run.add_argument("--extension", type=Path, help="a Python file that adds data sets, protocols or rivals")
-    run.add_argument("--out", type=Path, help="where to write (default: results/<settings name>)")
+    run.add_argument("--extension", type=Path, help="a Python file that adds data sets, protocols or detectors")
+    run.add_argument("--out", type=Path, help="where to write (default: results/<experiment's name>)")
     run.add_argument("--jobs", type=int, help="cells at a time (default: one per core)")
     run.add_argument("--backend", default="local", help=f"where cells run: {', '.join(BACKENDS)} (default: local)")
     run.add_argument("--scheduler", help="address of a Dask or Ray cluster (default: one on this machine)")
@@ -161,7 +167,7 @@ def _parser():
     again.add_argument("folder", type=Path, help="where a run wrote")
     again.set_defaults(action=_report)
 
-    show = verbs.add_parser("list", help="list settings, detectors, protocols and data sets")
+    show = verbs.add_parser("list", help="list experiments, detectors, protocols and data sets")
     show.set_defaults(action=_list)
 
     get = verbs.add_parser("download", help="download data sets into the data folder, and check them")
@@ -177,7 +183,7 @@ def _parser():
         verb.add_argument(
             "--data",
             type=Path,
-            default=datasets.default_folder(),
+            default=data.default_folder(),
             help="data folder (default: $PYOD_SYNTH_DATA, or a cache folder)",
         )
     return parser
@@ -185,6 +191,13 @@ def _parser():
 
 def _names(text):
     return [name.strip() for name in text.split(",")]
+
+
+def _detectors(text):
+    try:
+        return [detectors.parse(name) for name in _names(text)]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _seeds(text):

@@ -10,8 +10,9 @@ from pyod import mcp_server
 from pyod.utils.ad_engine import ADEngine
 
 import pyod_synth
-from benchmarks import tables
-from benchmarks.results import RecordsFile
+from benchmarks.reporting import tables
+from benchmarks.reporting.frame import to_frame
+from benchmarks.running.records_file import RecordsFile
 from pyod_synth import all_detectors, register
 from tests.detectors import trains
 
@@ -246,19 +247,19 @@ RIVALS = ["KNN", "LOF", "OCSVM", "IForest", "ECOD"]
 @pytest.mark.parametrize(
     ("protocol", "metric", "lower", "higher"),
     [
-        ("one-class", "AUROC", ["OCSVM", "IForest", "ECOD"], "DHAG"),
-        ("one-class", "AUROC", ["DHAG"], "KNN"),
-        ("unsupervised", "AUROC", ["DHAG"], "IForest"),
-        ("unsupervised", "AUROC", RIVALS, "AnoRand"),
-        ("one-class", "AUROC", ["LOF", "OCSVM", "IForest", "ECOD"], "AnoRand"),
-        ("unsupervised", "AUPRC", ["AnoRand"], "IForest"),
-        ("one-class", "AUROC", ["AnoRand"], "KNN"),
-        ("one-class", "AUROC", ["OCSVM", "IForest", "ECOD"], "NoveltyNormalization"),
-        ("one-class", "AUROC", ["NoveltyNormalization"], "KNN"),
-        ("unsupervised", "AUROC", ["NoveltyNormalization"], "IForest"),
-        ("unsupervised", "AUPRC", RIVALS, "NCAE"),
-        ("one-class", "AUROC", ["OCSVM", "IForest", "ECOD"], "NCAE"),
-        ("one-class", "AUROC", ["NCAE"], "KNN"),
+        ("one-class", "auroc", ["OCSVM", "IForest", "ECOD"], "DHAG"),
+        ("one-class", "auroc", ["DHAG"], "KNN"),
+        ("unsupervised", "auroc", ["DHAG"], "IForest"),
+        ("unsupervised", "auroc", RIVALS, "AnoRand"),
+        ("one-class", "auroc", ["LOF", "OCSVM", "IForest", "ECOD"], "AnoRand"),
+        ("unsupervised", "auprc", ["AnoRand"], "IForest"),
+        ("one-class", "auroc", ["AnoRand"], "KNN"),
+        ("one-class", "auroc", ["OCSVM", "IForest", "ECOD"], "NoveltyNormalization"),
+        ("one-class", "auroc", ["NoveltyNormalization"], "KNN"),
+        ("unsupervised", "auroc", ["NoveltyNormalization"], "IForest"),
+        ("unsupervised", "auprc", RIVALS, "NCAE"),
+        ("one-class", "auroc", ["OCSVM", "IForest", "ECOD"], "NCAE"),
+        ("one-class", "auroc", ["NCAE"], "KNN"),
     ],
 )
 def test_what_is_said_of_measurements_holds(protocol, metric, lower, higher):
@@ -271,10 +272,10 @@ def test_what_is_said_of_measurements_holds(protocol, metric, lower, higher):
     [("PLAD", "one-class", "KNN"), ("PLAD", "unsupervised", "IForest"), ("NCAE", "unsupervised", "IForest")],
 )
 def test_who_is_level_with_the_best_rival(name, protocol, rival):
-    means = mean_of_records(protocol, "AUROC")
+    means = mean_of_records(protocol, "auroc")
     assert max(RIVALS, key=means.get) == rival
     assert means[name] == pytest.approx(means[rival], abs=0.005)
 
 
 def mean_of_records(protocol, metric):
-    return tables.summary(RecordsFile(RECORDS).read())[protocol][metric].str.split().str[0].astype(float).to_dict()
+    return tables.summary(to_frame(RecordsFile(RECORDS).read()))[protocol][metric].to_dict()

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import published, report, settings, tables
-from benchmarks.results import RecordsFile
+from benchmarks import experiments
+from benchmarks.reporting import markdown, published, report, tables
+from benchmarks.reporting.frame import to_frame
+from benchmarks.running.records_file import RecordsFile
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -35,32 +37,39 @@ def test_commands():
     ]
 
 
-def records_of(results):
-    return RecordsFile(FOLDER / results / "records.jsonl").read()
+def experiment_of(results):
+    return experiments.load(json.loads((FOLDER / results / "experiment.json").read_text())["experiment"])
+
+
+def frame_of(results):
+    return to_frame(RecordsFile(FOLDER / results / "records.jsonl").read(), experiment_of(results))
 
 
 @pytest.mark.parametrize(("page", "results"), [(README, "adbench"), (RESULTS, "embeddings"), (RESULTS, "published")])
 @pytest.mark.parametrize("protocol", ["one-class", "unsupervised"])
 def test_tables_are_those_of_the_records(page, results, protocol):
-    assert tables.summary(records_of(results))[protocol].to_markdown(floatfmt=".2f") in page
+    table = tables.summary(frame_of(results))[protocol]
+    assert markdown.table(markdown.summary(table, "auroc")) in page
 
 
 def test_fashion_mnist_is_that_of_the_records():
-    assert tables.details(records_of("fashion_mnist"), "auroc")["one-class-official"].to_markdown() in RESULTS
+    texts = markdown.details(tables.outcomes(frame_of("fashion_mnist"), "auroc"))["one-class-official"]
+    assert markdown.table(texts) in RESULTS
 
 
 @pytest.mark.parametrize(("results", "metric"), [("dhag_table3", "f1"), ("anorand_table2", "auprc")])
 def test_figures_beside_published_ones_are_those_of_the_records(results, metric):
-    for table in tables.details(records_of(results), metric).values():
-        for figure in table.to_numpy().ravel():
+    for texts in markdown.details(tables.outcomes(frame_of(results), metric)).values():
+        for figure in texts.to_numpy().ravel():
             assert f"| {figure} |" in RESULTS
 
 
 @pytest.mark.parametrize("results", ["plad_table5", "dhag_table2", "dhag_table2_kdd"])
 def test_published_figures_stand_beside_those_of_the_records(results):
-    for table in published.beside(records_of(results), settings.load(f"papers/{results}")).values():
+    own = experiment_of(results)
+    for table in published.beside(frame_of(results), own).values():
         assert len(table) >= 10
-        assert table.to_markdown(index=False, floatfmt="+.3f") in RESULTS
+        assert markdown.table(markdown.beside(table, own.metric), left=["detector"]) in RESULTS
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "benchmarks" / "RESULTS.md"], ids=lambda page: page.name)
@@ -72,6 +81,7 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize("folder", sorted(FOLDER.iterdir()), ids=lambda folder: folder.name)
 def test_reports_are_those_of_the_records(folder):
     made_by = json.loads((folder / "experiment.json").read_text())
-    own, pictures, runs = settings.load(made_by["settings"]), report.pictures(folder), made_by.get("runs")
-    text = report.markdown(records_of(folder.name), own, made_by["command"], pictures, runs)
+    pictures, runs = report.pictures(folder), made_by.get("runs")
+    own = experiment_of(folder.name)
+    text = report.compose(frame_of(folder.name), own, made_by["command"], pictures, runs)
     assert (folder / "report.md").read_text() == text

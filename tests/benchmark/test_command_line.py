@@ -1,6 +1,5 @@
 """``python -m benchmarks``, as users run, interrupt and kill it."""
 
-import json
 import os
 import signal
 import subprocess
@@ -10,8 +9,10 @@ import time
 import psutil
 import pytest
 
+from benchmarks import data
 from benchmarks.__main__ import main
-from benchmarks.results import RecordsFile, key
+from benchmarks.running.records import Record
+from benchmarks.running.records_file import RecordsFile
 
 CELLS = 12
 PATIENCE = 120  # seconds, for a machine that is busy
@@ -90,7 +91,7 @@ def test_kill_loses_and_repeats_nothing(group, run_command, start, tmp_path):
     after = lines(out)
     assert after[: len(before)] == before
     assert len(after) == CELLS
-    assert len({key(json.loads(line)) for line in after}) == CELLS
+    assert len({Record.from_json(line).cell for line in after}) == CELLS
     assert [path.name for path in out.iterdir() if path.name.startswith(".")] == [".records.jsonl.lock"]
 
 
@@ -107,12 +108,12 @@ def test_interrupt_leaves_a_report(run_command, start, tmp_path):
     assert 3 <= done < CELLS
     assert f"Stopped: {done} of {CELLS} cells are there. The same command goes on: python -m benchmarks run" in printed
     assert "Traceback" not in shown
-    assert {record["status"] for record in RecordsFile(out / "records.jsonl").read()} == {"ok"}
-    assert "IForest:n_estimators=300" in (out / "report.md").read_text()
+    assert {record.status for record in RecordsFile(out / "records.jsonl").read()} == {"ok"}
+    assert "IForest(n_estimators=300)" in (out / "report.md").read_text()
     assert (out / "auroc.png").stat().st_size > 5_000
     assert main(["report", str(out)]) == 0
     assert main(run_command) == 0
-    assert len({key(json.loads(line)) for line in lines(out)}) == len(lines(out)) == CELLS
+    assert len({Record.from_json(line).cell for line in lines(out)}) == len(lines(out)) == CELLS
 
 
 def test_interrupt_before_anything_is_done(run_command, start, tmp_path):
@@ -135,7 +136,7 @@ def test_two_runs_share_the_cells(run_command, start, tmp_path):
     assert [process.returncode for process in processes] == [0, 0]
     assert all(f"{CELLS}/{CELLS}" in text for text in shown)
     assert len(lines(out)) == CELLS
-    assert len({key(json.loads(line)) for line in lines(out)}) == CELLS
+    assert len({Record.from_json(line).cell for line in lines(out)}) == CELLS
 
 
 def test_report_and_options(folder, tmp_path, capsys):
@@ -146,7 +147,7 @@ def test_report_and_options(folder, tmp_path, capsys):
     assert "one-class" in printed
     assert "KNN" in printed
     records = RecordsFile(out / "records.jsonl").read()
-    assert {(r["dataset"], r["detector"], r["seed"]) for r in records} == {
+    assert {(r.cell.dataset, r.cell.detector.name, r.cell.seed) for r in records} == {
         ("10_far", detector, seed) for detector in ("ECOD", "KNN") for seed in (0, 4)
     }
     assert "python -m benchmarks run adbench" in (out / "report.md").read_text()
@@ -159,7 +160,7 @@ def test_report_and_options(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "nothing"], "no settings"),
+        (["run", "nothing"], "no experiment"),
         (["run", "--datasets", "nothing"], "unknown data set"),
         (["run", "--detectors", "nothing"], "unknown detector"),
         (["run", "--protocols", "nothing"], "unknown protocol"),
@@ -195,6 +196,17 @@ def test_time_limit(tmp_path, capsys):
     arguments = ["run", "--datasets", "wine", "--detectors", "KNN,PLAD:epoch_num=10000000", "--protocols", "one-class"]
     assert main([*arguments, "--seeds", "0", "--out", str(tmp_path), "--time-limit", "3", "--jobs", "1"]) == 1
     printed, shown = capsys.readouterr()
-    assert "failed: wine, one-class, PLAD:epoch_num=10000000: took longer than 3 s" in printed
+    assert "failed: wine, one-class, PLAD(epoch_num=10000000): took longer than 3 s" in printed
     assert "running 0, failed 1, skipped 0]" in shown
     assert "took longer than 3 s" in (tmp_path / "report.md").read_text()
+
+
+def test_the_grid_is_listed_once_and_not_again_for_the_report(folder, tmp_path, monkeypatch):
+    listed = []
+    expand = data.expand
+    monkeypatch.setattr(data, "expand", lambda names, folder: listed.append(names) or expand(names, folder))
+    options = ["--data", str(folder), "--datasets", "far", "--detectors", "ECOD", "--seeds", "0", "--jobs", "1"]
+    assert main(["run", "adbench", *options, "--out", str(tmp_path / "out")]) == 0
+    assert listed == [["far"]]
+    assert main(["report", str(tmp_path / "out")]) == 0
+    assert len(listed) == 1

@@ -1,0 +1,63 @@
+"""ADBench's ``.npz`` files of X and y: tables, and embeddings of images and text."""
+
+import zipfile
+from functools import partial
+
+import numpy as np
+
+from benchmarks.data.source import Source
+
+_SECOND_EMBEDDINGS = ("CV_by_ViT", "NLP_by_RoBERTa")
+
+
+def find(folder):
+    """Find every ``.npz`` that holds X and y.
+
+    Parameters
+    ----------
+    folder : Path
+        Searched with its subfolders.
+
+    Returns
+    -------
+    dict of str to Source
+        By the file's stem, in the order of ADBench's numbers; the group is the folder of the file. ADBench's second
+        embeddings of the same images and texts are named with their folder: ``CV_by_ViT/SVHN_0``. Of two files with
+        the same name, the first by its path counts.
+    """
+    paths = sorted(folder.rglob("*.npz"), key=lambda path: (path.parent.name, _number(path.stem), path.stem, path))
+    found = {}
+    for path in paths:
+        if {"X.npy", "y.npy"} <= _members(path):
+            source = Source(path.parent.name, str(path), partial(read_npz, path, "X", "y"), (path,))
+            found.setdefault(_full_name(path.parent.name, path.stem), source)
+    return found
+
+
+def short(stem):
+    """Take the number off a stem such as ``38_thyroid``."""
+    head, _, tail = stem.partition("_")
+    return tail if head.isdigit() and tail else stem
+
+
+def read_npz(path, *names):
+    """Read arrays of an ``.npz`` by their names; objects are refused."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return tuple(arrays[name] for name in names)
+
+
+def _members(path):
+    """Names in an archive; none if it is no archive, as where a checkout left out its large files."""
+    if not zipfile.is_zipfile(path):
+        return set()
+    with zipfile.ZipFile(path) as archive:
+        return set(archive.namelist())
+
+
+def _number(stem):
+    head = stem.split("_")[0]
+    return int(head) if head.isdigit() else 0
+
+
+def _full_name(group, stem):
+    return f"{group}/{stem}" if group in _SECOND_EMBEDDINGS else stem

@@ -1,0 +1,1 @@
+"""Records -> tables, tests, figures and the report."""

@@ -1,0 +1,132 @@
+"""Tables of numbers -> tables of texts in markdown. Here numbers become texts."""
+
+import re
+from collections.abc import Callable, Collection
+from textwrap import shorten
+
+import pandas as pd
+
+from benchmarks.running.metrics import METRICS
+
+_SECONDS = {"fit_seconds": "fit [s]", "score_seconds": "score [s]"}
+
+
+def figure(mean: float, std: float = float("nan")) -> str:
+    """Write "mean ± std", or "mean" where there is no std, or nothing."""
+    if pd.isna(mean):
+        return ""
+    return f"{mean:.3f}" if pd.isna(std) else f"{mean:.3f} ± {std:.3f}"
+
+
+def outcome(row) -> str:
+    """Write a row of :func:`benchmarks.reporting.tables.outcomes`: its figure, of how many seeds, or its status."""
+    if row.status != "ok":
+        return row.status
+    return figure(row.mean, row.std) + ("" if row.done == row.seeds else f" ({row.done} of {row.seeds} seeds)")
+
+
+def oracle(metric: str) -> str:
+    """Name the column of what the best epoch on the test rows would have given."""
+    return f"oracle-epoch {METRICS[metric]}"
+
+
+def p_value(value: float) -> str:
+    """Write a p-value."""
+    return f"{value:.3f}" if value >= 0.001 else f"{value:.0e}"
+
+
+def summary(table: pd.DataFrame, metric: str, bold: bool = False) -> pd.DataFrame:
+    """Write a table of :func:`benchmarks.reporting.tables.summary`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    metric : str
+        By which it is sorted.
+    bold : bool, default=False
+        Whether the best of each column of figures and ranks is bold.
+
+    Returns
+    -------
+    pandas.DataFrame of str
+    """
+    texts = {}
+    for name in [*METRICS, f"oracle_{metric}"]:
+        if table[name].notna().any():
+            column = [figure(*both) for both in zip(table[name], table[f"{name}_std"], strict=True)]
+            texts[METRICS.get(name) or oracle(metric)] = column = pd.Series(column, table.index)
+            if bold and name in METRICS:
+                texts[METRICS[name]] = embolden(column, table[name].round(3), max)
+    for name in table.filter(like="rank_"):
+        column = table[name].map("{:.2f}".format)
+        title = f"rank {METRICS[name.removeprefix('rank_')]}"
+        texts[title] = embolden(column, table[name].round(2), min) if bold else column
+    texts |= {title: table[name].map("{:.2f}".format) for name, title in _SECONDS.items()}
+    return pd.DataFrame(texts, index=table.index)
+
+
+def beside(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Write a table of :func:`benchmarks.reporting.published.beside`, as texts."""
+    rows = []
+    for row in table.itertuples():
+        texts = {"data set": row.dataset if pd.isna(row.members) else f"{row.dataset}, mean over {row.members:.0f}"}
+        texts |= {"detector": row.detector, "measured": outcome(row)}
+        texts["published"] = figure(row.published, row.published_std)
+        texts["difference"] = "" if pd.isna(row.difference) else f"{row.difference:+.3f}"
+        rows.append(texts | {oracle(metric): figure(row.oracle, row.oracle_std)})
+    texts = pd.DataFrame(rows).set_index("data set")
+    return texts if table["oracle"].notna().any() else texts.drop(columns=oracle(metric))
+
+
+def details(outcomes: pd.DataFrame, bold: bool = False) -> dict[str, pd.DataFrame]:
+    """Write a table of :func:`benchmarks.reporting.tables.outcomes`, for each protocol by itself.
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame of str
+        A row for each data set and a column for each detector; empty where nothing was run.
+    """
+    tables = {}
+    for protocol, rows in outcomes.groupby("protocol", sort=False):
+        rows = rows.assign(text=[outcome(row) for row in rows.itertuples()]).set_index(["dataset", "detector"])
+        texts, numbers = (rows[name].unstack(sort=False) for name in ("text", "mean"))
+        tables[protocol] = texts.fillna("")
+        if bold:
+            tables[protocol] = embolden_rows(texts.fillna(""), numbers)
+    return tables
+
+
+def embolden(texts: pd.Series, numbers: pd.Series, pick: Callable) -> pd.Series:
+    """Make the best bold, or all that are level with it as they are written.
+
+    Parameters
+    ----------
+    texts : pandas.Series of str
+    numbers : pandas.Series
+        What they say, rounded as it is written; NaN for nothing.
+    pick : callable
+        ``max`` or ``min``.
+
+    Returns
+    -------
+    pandas.Series of str
+    """
+    known = numbers.dropna()
+    return texts if len(known) < 2 else texts.where(numbers != pick(known), "**" + texts + "**")
+
+
+def embolden_rows(texts: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
+    """Make the highest of each row bold; see :func:`embolden`."""
+    return texts.apply(lambda row: embolden(row, numbers.loc[row.name].round(3), max), axis=1)
+
+
+def table(texts: pd.DataFrame, left: Collection[str] = ()) -> str:
+    """Write a table of texts, its index and the columns ``left`` to the left, all else to the right."""
+    align = ["left", *("left" if column in left else "right" for column in texts)]
+    return texts.to_markdown(disable_numparse=True, colalign=align)
+
+
+def escape(text: str) -> str:
+    """Make an error message safe in a table: one line, not too long, no markdown, no HTML."""
+    line = shorten(text, 300, placeholder=" ...").replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*_|\[\]])", r"\\\1", line)

@@ -1,0 +1,1 @@
+"""Cells of an experiment, run one by one and recorded."""
