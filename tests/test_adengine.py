@@ -244,22 +244,26 @@ def test_the_mcp_server_plans_builds_and_runs(server, table, tmp_path):
 RIVALS = ["KNN", "LOF", "OCSVM", "IForest", "ECOD"]
 
 
+PAPERS = ["AnoRand", "DHAG", "NCAE", "PLAD"]
+
+
 @pytest.mark.parametrize(
     ("protocol", "metric", "lower", "higher"),
     [
-        ("one-class", "auroc", ["OCSVM", "IForest", "ECOD"], "DHAG"),
-        ("one-class", "auroc", ["DHAG"], "KNN"),
-        ("unsupervised", "auroc", ["DHAG"], "IForest"),
-        ("unsupervised", "auroc", RIVALS, "AnoRand"),
-        ("one-class", "auroc", ["LOF", "OCSVM", "IForest", "ECOD"], "AnoRand"),
-        ("unsupervised", "auprc", ["AnoRand"], "IForest"),
-        ("one-class", "auroc", ["AnoRand"], "KNN"),
+        ("unsupervised", "auroc", RIVALS, "GuidedDenoiser"),
+        ("one-class", "auroc", ["LOF", "OCSVM", "IForest", "ECOD"], "GuidedDenoiser"),
+        ("unsupervised", "auprc", ["GuidedDenoiser"], "IForest"),
+        ("one-class", "auroc", ["GuidedDenoiser"], "KNN"),
+        ("one-class", "auroc", ["OCSVM", "IForest", "ECOD"], "PerturbedDenoiser"),
+        ("one-class", "auroc", ["PerturbedDenoiser"], "KNN"),
+        ("unsupervised", "auroc", ["PerturbedDenoiser"], "IForest"),
         ("one-class", "auroc", ["OCSVM", "IForest", "ECOD"], "NoveltyNormalization"),
         ("one-class", "auroc", ["NoveltyNormalization"], "KNN"),
         ("unsupervised", "auroc", ["NoveltyNormalization"], "IForest"),
-        ("unsupervised", "auprc", RIVALS, "NCAE"),
-        ("one-class", "auroc", ["OCSVM", "IForest", "ECOD"], "NCAE"),
-        ("one-class", "auroc", ["NCAE"], "KNN"),
+        ("one-class", "auroc", PAPERS, "KNN"),
+        ("one-class", "auroc", PAPERS, "IForest"),
+        ("unsupervised", "auroc", PAPERS, "KNN"),
+        ("unsupervised", "auroc", PAPERS, "IForest"),
     ],
 )
 def test_what_is_said_of_measurements_holds(protocol, metric, lower, higher):
@@ -268,8 +272,7 @@ def test_what_is_said_of_measurements_holds(protocol, metric, lower, higher):
 
 
 @pytest.mark.parametrize(
-    ("name", "protocol", "rival"),
-    [("PLAD", "one-class", "KNN"), ("PLAD", "unsupervised", "IForest"), ("NCAE", "unsupervised", "IForest")],
+    ("name", "protocol", "rival"), [("KernelMemory", "one-class", "KNN"), ("KernelMemory", "unsupervised", "IForest")]
 )
 def test_who_is_level_with_the_best_rival(name, protocol, rival):
     means = mean_of_records(protocol, "auroc")
