@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from pyod_synth.networks.grouped import grouped_cnn
+from pyod_synth.networks.grouped import Perturbators
 from pyod_synth.networks.images import lenet, lenet_decoder
 from pyod_synth.networks.tables import Flat, mlp
 
-__all__ = ["Flat", "decoder", "encoder", "grouped_cnn", "mlp"]
+__all__ = ["Flat", "Perturbators", "decoder", "encoder", "mlp"]
 
 
 def encoder(input_shape: Sequence[int], hidden: Sequence[int], out_features: int) -> nn.Sequential:

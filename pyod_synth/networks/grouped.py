@@ -63,3 +63,32 @@ def grouped_cnn(
         return nn.Sequential(*body, layer(filters, output_channels))
     smallest = math.prod(math.ceil(math.ceil(size / 2) / 2) for size in sizes)
     return nn.Sequential(*body, GroupedLinear(groups, filters * smallest, output_size))
+
+
+class Perturbators(nn.Module):
+    """L stochastic convolutional networks, computed as one by convolutions in groups.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        (d,) or (C, H, W).
+    latent_size : int or None
+        Length of the latent vectors that are perturbed; None perturbs rows.
+    n_perturbators, n_filters : int
+        Number of networks, and filters of each convolution of each.
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], latent_size: int | None, n_perturbators: int, n_filters: int):
+        super().__init__()
+        self.n_perturbators = n_perturbators
+        self.output_shape = tuple(input_shape) if latent_size is None else (latent_size,)
+        # a table is an image of one channel and one dimension
+        self.channels, *self.sizes = input_shape if len(input_shape) == 3 else (1, *input_shape)
+        self.net = grouped_cnn(n_perturbators, (self.channels + 1, *self.sizes), n_filters, self.channels, latent_size)
+
+    def forward(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Draw a perturbation of each row from each perturbator: (batch, *input_shape) to (batch, L, *output_shape)."""
+        x = x.view(len(x), 1, self.channels, *self.sizes).expand(-1, self.n_perturbators, *[-1] * (1 + len(self.sizes)))
+        noise = torch.randn(x[:, :, :1].shape, generator=generator, device=x.device, dtype=x.dtype)
+        perturbation = self.net(torch.cat([x, noise], dim=2).flatten(1, 2))
+        return perturbation.view(len(x), self.n_perturbators, *self.output_shape)
