@@ -1,4 +1,4 @@
-"""The papers' forms keep their scores: values of fixed seeds, which no change of structure may move."""
+"""Detectors keep their scores: values of fixed seeds, which no change of structure may move."""
 
 import json
 from pathlib import Path
@@ -32,6 +32,9 @@ FORMS = {
     ),
     "NCAE": ("NCAE", _NCAE | {"weight_decay": 0.0}),
     "memory": ("KernelMemory", {}),
+    "PerturbedDenoiser": ("PerturbedDenoiser", {"hidden_size": 12, "latent_size": 6}),
+    "PerturbedDenoiser with labels": ("PerturbedDenoiser", {"hidden_size": 12, "latent_size": 6, "use_labels": True}),
+    "GuidedDenoiser": ("GuidedDenoiser", {"hidden_size": 16, "latent_size": 8}),
 }
 
 
