@@ -1,4 +1,7 @@
-"""The training loop and block-wise scoring, on cores small enough to follow by hand."""
+"""The training loop, blocks and threads, on cores small enough to follow by hand."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -6,7 +9,7 @@ import torch
 from torch import nn
 
 from pyod_synth.core import Core, Player
-from pyod_synth.training import by_blocks, calibrate, epochs, score, train
+from pyod_synth.training import by_blocks, calibrate, computing, epochs
 
 
 class Mean(Core):
@@ -67,6 +70,22 @@ class Duel(Core):
 
 
 OPTIONS = {"epoch_num": 3, "batch_size": 4, "lr": 0.01, "weight_decay": 0.0}
+
+
+def train(core, x, y, **options):
+    """All epochs, then what scoring needs."""
+    core.generator = torch.Generator().manual_seed(0)
+    history = list(epochs(core, x, y, **options))
+    calibrate(core, x, y)
+    return history
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 def test_every_row_once_in_even_batches():
@@ -141,19 +160,26 @@ def test_divergence_is_an_error():
         train(core, torch.randn(4, 2), None, **OPTIONS)
 
 
+def test_batches_are_drawn_from_the_generator():
+    def rows(seed):
+        core, seen = Mean(1), []
+        core.training_loss = lambda x, y: seen.append(x[:, 0].tolist()) or (x - core.centre).square().mean()
+        core.generator = torch.Generator().manual_seed(seed)
+        list(epochs(core, torch.arange(10.0)[:, None], None, **OPTIONS))
+        return seen
+
+    state = torch.get_rng_state()
+    assert rows(1) == rows(1) != rows(2)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_epochs_come_one_by_one():
     core, x = Mean(2), torch.randn(10, 2)
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        losses = epochs(core, x, None, **OPTIONS)
-        assert core.batches == []
-        for done in (1, 2):
-            next(losses)
-            assert core.batches == [4, 3, 3] * done
-            assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
+    losses = epochs(core, x, None, **OPTIONS)
+    assert core.batches == []
+    for done in (1, 2):
+        next(losses)
+        assert core.batches == [4, 3, 3] * done
     losses.close()
     assert core.training
     assert core.calibrated is None
@@ -163,39 +189,74 @@ def test_epochs_come_one_by_one():
 
 @pytest.mark.parametrize("shape", [(3,), (2, 5, 4)])
 def test_blocks_join_results_of_any_shape(shape):
-    core, x = Mean(shape), torch.randn(9000 if len(shape) == 1 else 900, *shape)
+    core, x = Mean(shape).eval(), torch.randn(20_000 if len(shape) == 1 else 9000, *shape)
     core.centre.data += 1
     assert torch.equal(by_blocks(core.embed, x), x - 1)
+    expected = (x.double() - 1).square().flatten(1).sum(dim=1)
+    np.testing.assert_allclose(by_blocks(core.anomaly_score, x), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(3,), (2, 5, 4)])
-@pytest.mark.parametrize("n", [1, 7, 40_000])
-def test_score_joins_blocks(shape, n):
-    core = Mean(shape).eval()
-    x = torch.randn(min(n, 300) if len(shape) == 3 else n, *shape)
-    expected = x.double().square().flatten(1).sum(dim=1)
-    np.testing.assert_allclose(score(core, x), expected, rtol=1e-5)
+@pytest.mark.parametrize(
+    ("n", "size", "cost", "blocks"),
+    [
+        (20_000, 3, None, [8192, 8192, 3616]),  # no more rows
+        (20, 2**15, None, [8, 8, 4]),  # no more numbers
+        (3, 2**19, None, [1, 1, 1]),  # but one row
+        (100, 3, 2**12, [64, 36]),
+        (1, 1, None, [1]),
+    ],
+)
+def test_size_of_blocks(n, size, cost, blocks):
+    seen = []
+    by_blocks(lambda rows: seen.append(len(rows)) or rows[:, 0], torch.zeros(n, size), cost)
+    assert seen == blocks
 
 
-@pytest.mark.parametrize("shape", [(3,), (7,), (2, 5, 4), (1, 30, 30)])
-def test_place_does_not_change_a_score(shape):
-    core = Mean(shape).eval()
-    core.anomaly_score = lambda x: torch.sigmoid(x.flatten(1)[:, 0]) * torch.log1p(x.flatten(1)[:, 1].square())
-    x = torch.randn(9000 if len(shape) == 1 else 90, *shape)
-    order = torch.randperm(len(x))
-    assert torch.equal(score(core, x)[order], score(core, x[order]))
-
-
+@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize(("shape", "threads"), [((3,), 1), ((600,), 1), ((1, 8, 8), 1), ((1, 28, 28), 2)])
 def test_threads_within_and_after(shape, threads):
-    core, seen = Mean(shape), []
-    core.training_loss = lambda x, y: seen.append(torch.get_num_threads()) or (x - core.centre).square().mean()
-    core.calibrate = lambda x: seen.append(torch.get_num_threads())
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        train(core, torch.randn(6, *shape), None, **OPTIONS)
-        assert set(seen) == {threads}
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
+    with computing(torch.zeros(6, *shape)):
+        assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 2
+    with pytest.raises(KeyError), computing(torch.zeros(6, *shape)):
+        raise KeyError
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_threads_of_blocks_that_overlap():
+    x = torch.zeros(6, 3)
+    first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))
+
+    def first():
+        with computing(x):
+            first_is_in.set()
+            assert second_is_in.wait(10)
+        first_is_out.set()
+        return torch.get_num_threads()
+
+    def second():
+        assert first_is_in.wait(10)
+        with computing(x):
+            second_is_in.set()
+            assert first_is_out.wait(10)
+            within = torch.get_num_threads()
+        return within, torch.get_num_threads()
+
+    with ThreadPoolExecutor(2) as pool:
+        outer, inner = pool.submit(first), pool.submit(second)
+        assert outer.result(20) == 2
+        assert inner.result(20) == (1, 2)
+    with ThreadPoolExecutor(1) as pool:  # a thread that is new
+        assert pool.submit(torch.get_num_threads).result(10) == 2
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_gradients_are_on_within(off):
+    weight = torch.ones(3, requires_grad=True)
+    with off():
+        with computing(torch.zeros(2, 3)):
+            (weight * torch.ones(3)).sum().backward()
+        assert not torch.is_grad_enabled()
+    assert weight.grad.tolist() == [1, 1, 1]
