@@ -4,7 +4,7 @@ The only module that uses scikit-learn's private checks of parameters.
 """
 
 import math
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -136,5 +136,5 @@ def check_image_shape(image_shape: Any) -> Shape | None:
 
 def check_scales(scales: Any) -> None:
     """Raise ValueError unless there is a scale, and all are positive finite numbers."""
-    if not scales or not all(isinstance(s, (int, float)) and 0 < s < math.inf for s in scales):
+    if not scales or not all(isinstance(s, Real) and 0 < float(s) < math.inf for s in scales):
         raise ValueError(f"scales must be positive finite numbers, at least one, got {scales!r}")
