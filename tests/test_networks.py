@@ -1,8 +1,11 @@
+"""The shapes of networks, and that they compute what they say."""
+
 import pytest
 import torch
 from torch import nn
 
-from pyod_synth.networks import Flat, decoder, encoder, lenet, mlp
+from pyod_synth.networks import Flat, decoder, encoder, mlp
+from pyod_synth.networks.images import lenet
 
 
 def test_mlp_sizes_and_activations():
