@@ -119,5 +119,5 @@ def test_it_runs_in_the_benchmark(folder):
     assert done.returncode == 0, done.stderr[-3000:]
     records = [json.loads(line) for line in (out / "records.jsonl").read_text().splitlines()]
     assert [record["status"] for record in records] == ["ok", "ok"]
-    assert all(0.5 < record["auroc"] <= 1 for record in records)
+    assert all(0.5 < record["figures"]["auroc"] <= 1 for record in records)
     assert "NoisyAutoencoder" in done.stdout
