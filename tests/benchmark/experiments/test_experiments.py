@@ -34,7 +34,7 @@ OFTEN_ABSENT = {
 def test_files_name_what_exists(tmp_path):
     assert {"quick", "adbench"} <= set(experiments.names())
     quick = experiments.load("quick")
-    assert len(grid(quick)) == 6 * 13 * 2 * 3
+    assert len(grid(quick)) == 6 * 11 * 2 * 3
     own = tmp_path / "own.toml"
     own.write_text(
         'datasets = ["wine"]\ndetectors = ["PLAD"]\nprotocols = ["one-class"]\nseeds = [3]\n'
