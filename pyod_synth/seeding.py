@@ -70,7 +70,7 @@ class _DrawFrom(TorchDispatchMode):
         names = {argument.name for argument in func._schema.arguments}
         if func.overloadpacket.__name__ in _MAKES_FLOATS and kwargs.get("dtype") is None:
             kwargs["dtype"] = torch.float32  # and not what set_default_dtype may have made of it
-        if torch.Tag.nondeterministic_seeded in func.tags:
+        if torch.Tag.nondeterministic_seeded in func.tags and kwargs.get("generator") is None:
             if "generator" not in names:
                 func = _with_generator(func)
             kwargs["generator"] = self.generator

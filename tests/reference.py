@@ -1,5 +1,7 @@
 """What several papers have in common, in numpy and float64, written from its definitions."""
 
+import math
+
 import numpy as np
 import torch
 from torch import nn
@@ -27,6 +29,20 @@ def run_mlp(net, x):
     for layer in hidden:
         x = silu(x @ array(layer.weight).T + array(layer.bias))
     return x @ array(last.weight).T + array(last.bias)
+
+
+def convolve(layer, x, channels, filters, stride):
+    """One group of a convolution: (inputs, *sizes) to (outputs, *sizes / stride), as sums over the kernel."""
+    weight, bias = array(layer.weight)[filters], array(layer.bias)[filters]
+    assert weight.shape[1] == channels
+    kernel = weight.shape[2:]
+    padded = np.pad(x, [(0, 0)] + [(k // 2, k // 2) for k in kernel])
+    sizes = [math.ceil(size / stride) for size in x.shape[1:]]
+    output = np.zeros((len(weight), *sizes)) + bias.reshape(-1, *[1] * len(kernel))
+    for offset in np.ndindex(*kernel):
+        window = padded[(slice(None), *(slice(o, o + s, stride) for o, s in zip(offset, x.shape[1:], strict=True)))]
+        output += np.tensordot(weight[(slice(None), slice(None), *offset)], window, axes=1)
+    return output
 
 
 def seeded(seed):

@@ -12,21 +12,7 @@ from pyod_synth.models.dhag import Perturbators, dhag_loss, pseudo_labels
 from pyod_synth.networks.grouped import GroupedLinear
 from pyod_synth.seeding import draw_seed, initializing, new_generator
 from tests.detectors import assert_same, small
-from tests.reference import array, run_mlp, seeded, sigmoid, silu, softplus
-
-
-def convolve(layer, x, channels, filters, stride):
-    """One group of a convolution: (inputs, *sizes) to (outputs, *sizes / stride), as sums over the kernel."""
-    weight, bias = array(layer.weight)[filters], array(layer.bias)[filters]
-    assert weight.shape[1] == channels
-    kernel = weight.shape[2:]
-    padded = np.pad(x, [(0, 0)] + [(k // 2, k // 2) for k in kernel])
-    sizes = [math.ceil(size / stride) for size in x.shape[1:]]
-    output = np.zeros((len(weight), *sizes)) + bias.reshape(-1, *[1] * len(kernel))
-    for offset in np.ndindex(*kernel):
-        window = padded[(slice(None), *(slice(o, o + s, stride) for o, s in zip(offset, x.shape[1:], strict=True)))]
-        output += np.tensordot(weight[(slice(None), slice(None), *offset)], window, axes=1)
-    return output
+from tests.reference import array, convolve, run_mlp, seeded, sigmoid, silu, softplus
 
 
 @pytest.fixture
@@ -142,16 +128,16 @@ def test_loss_and_score_of_the_core(x, space, labelled):
     def encode(values):
         return run_mlp(core.encoder, values)
 
-    def judge(z):
+    def logit(z):
         return run_mlp(core.discriminator, z)[..., 0]
 
     perturbed = encode(rows)[:, None] + e if space == "latent" else encode(rows[:, None] + e)
     n_normal = 1 if labelled else 2  # 146 / 512 of 5 or of 7 rows
-    expected = numpy_dhag_loss(judge(encode(rows)), judge(perturbed), e, n_normal, 0.7, 1.3)
+    expected = numpy_dhag_loss(logit(encode(rows)), logit(perturbed), e, n_normal, 0.7, 1.3)
     if labelled:
-        expected += softplus(-judge(encode(array(x[y == 1])))).mean()
+        expected += softplus(-logit(encode(array(x[y == 1])))).mean()
     assert losses == pytest.approx([expected, expected], rel=1e-5)
-    np.testing.assert_allclose(array(core.anomaly_score(x)), judge(encode(array(x))), atol=1e-5)
+    np.testing.assert_allclose(array(core.anomaly_score(x)), logit(encode(array(x))), atol=1e-5)
 
 
 def test_batches_of_one_label_only(x):
@@ -266,19 +252,19 @@ def test_heavier_lambdas_make_perturbations_smaller_and_more_diverse(table):
 
 def test_known_anomalies_are_recognised(table):
     rng = np.random.default_rng(2)
-    odd = table.mean(axis=0) + table.std(axis=0) * (np.array([1.5, -1.5, 1.5]) + 0.1 * rng.normal(size=(60, 3)))
-    X, y = np.concatenate([table, odd[:15]]), np.r_[np.zeros(150, dtype=int), np.ones(15, dtype=int)]
+    anomalies = table.mean(axis=0) + table.std(axis=0) * (np.array([1.5, -1.5, 1.5]) + 0.1 * rng.normal(size=(60, 3)))
+    X, y = np.concatenate([table, anomalies[:15]]), np.r_[np.zeros(150, dtype=int), np.ones(15, dtype=int)]
     parameters = {"hidden_size": 16, "latent_size": 8, "epoch_num": 40}
 
     def auroc(clf):
         return roc_auc_score(
-            np.r_[np.zeros(150), np.ones(45)], clf.decision_function(np.concatenate([table, odd[15:]]))
+            np.r_[np.zeros(150), np.ones(45)], clf.decision_function(np.concatenate([table, anomalies[15:]]))
         )
 
-    blind = auroc(small(DHAG, **parameters).fit(X))
-    told = auroc(small(DHAG, use_labels=True, **parameters).fit(X, y))
-    assert told > blind
-    assert told > 0.85
+    without = auroc(small(DHAG, **parameters).fit(X))
+    with_labels = auroc(small(DHAG, use_labels=True, **parameters).fit(X, y))
+    assert with_labels > without
+    assert with_labels > 0.85
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pyod_synth import KernelMemory
 from pyod_synth.kernel_memory import restore, squared_distances
@@ -84,6 +85,19 @@ def test_a_row_never_restores_itself(x):
     torch.testing.assert_close(restored(x, x, 0.5), alone)
     # a second copy may: at a small scale it is the row
     torch.testing.assert_close(restored(x, torch.cat([x, x]), 0.01), x)
+    # and so may a row that is merely near
+    near = x + torch.tensor([0.01, 0.0, 0.0, 0.0])
+    torch.testing.assert_close(restored(x, near, 0.01), near)
+
+
+def test_squared_distances(x):
+    memory = torch.randn(9, 4, generator=torch.Generator().manual_seed(1))
+    expected = ((array(x)[:, None] - array(memory)) ** 2).sum(axis=2)
+    np.testing.assert_allclose(squared_distances(x, memory), expected, rtol=1e-4, atol=1e-5)
+    # what coincides with a row is farther than anything else
+    with_own = squared_distances(x, torch.cat([memory, x]))
+    np.testing.assert_allclose(with_own[:, :9], expected, rtol=1e-4, atol=1e-5)
+    assert (with_own[:, 9:].diagonal() > 1e20).all()
 
 
 @pytest.mark.parametrize("trim", [0.0, 0.1])
@@ -128,6 +142,37 @@ def test_size_of_the_memory(table):
     assert not np.array_equal(other.decision_scores_, clf.decision_scores_)
     # all rows are remembered: nothing is left to chance
     assert_same(KernelMemory(random_state=1).fit(table).decision_scores_, KernelMemory().fit(table).decision_scores_)
+
+
+def test_memory_is_drawn_by_the_random_state_alone(table):
+    scores = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        state = torch.get_rng_state()
+        scores.append(KernelMemory(memory_size=40, random_state=0).fit(table).decision_scores_)
+        assert torch.equal(torch.get_rng_state(), state)
+    np.testing.assert_array_equal(*scores)
+
+
+class Largest(TorchDispatchMode):
+    """Notices the largest tensor that is computed."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **kwargs or {})
+        if isinstance(result, torch.Tensor) and not result._is_view():
+            self.elements = max(self.elements, result.numel())
+        return result
+
+
+@pytest.mark.parametrize(("n", "size", "memory_size"), [(2000, 2, 2000), (1000, 200, 40)], ids=["rows", "features"])
+def test_what_is_held_at_a_time_is_bounded(n, size, memory_size):
+    X = np.random.default_rng(0).normal(size=(n, size))
+    clf = KernelMemory(memory_size=memory_size).fit(X)
+    with Largest() as largest:
+        clf.decision_function(X)
+    assert 2**17 < largest.elements <= 2**18
 
 
 def test_memory_of_any_length_loads_into_a_fresh_core(table):

@@ -157,11 +157,35 @@ def test_opponents_learn_to_tell_and_the_autoencoder_to_deceive(core, x):
     assert core.latent_discriminator(core.f(x)).mean().item() > belief
 
 
+def test_gradient_of_the_autoencoder_is_that_of_eq_7(core, x):
+    """Against differences of the loss: what is generated is learned too."""
+    core, rows = core.double(), x.double()
+    core.training_loss(rows)
+    mean = core.latent_mean.clone()
+
+    def loss():
+        core.latent_mean.copy_(mean)
+        seeded(core)
+        return core.training_loss(rows)
+
+    bias = core.g[-1].bias
+    (gradient,) = torch.autograd.grad(loss(), [bias])
+    differences = []
+    for step in 1e-5 * torch.eye(4, dtype=torch.float64):
+        with torch.no_grad():
+            bias += step
+            above = loss().item()
+            bias -= 2 * step
+            differences.append((above - loss().item()) / 2e-5)
+            bias += step
+    np.testing.assert_allclose(array(gradient), differences, rtol=1e-5)
+
+
 def test_contaminated_rows_are_found_and_badly_restored():
     rng = np.random.default_rng(0)
     normal = rng.normal(size=(360, 2)) @ rng.normal(size=(2, 6)) + 0.1 * rng.normal(size=(360, 6))
-    odd = 3 + 0.1 * rng.normal(size=(40, 6)) * normal.std(axis=0)
-    X, y = np.concatenate([normal, odd]), np.repeat([0, 1], [360, 40])
+    anomalies = 3 + 0.1 * rng.normal(size=(40, 6)) * normal.std(axis=0)
+    X, y = np.concatenate([normal, anomalies]), np.repeat([0, 1], [360, 40])
     clf = NCAE(lr=1e-3, random_state=0).fit(X)
     rows = torch.tensor(clf.standardizer_.transform(X))
     core = clf.core_

@@ -1,6 +1,7 @@
 """Random numbers of one detector: first weights as torch gives them, whatever its global state is."""
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -62,7 +63,9 @@ def test_other_default_type():
     finally:
         torch.set_default_dtype(torch.float32)
     assert_equal([tensor.float() for tensor in built], [tensor.float() for tensor in expected])
-    assert all(parameter.dtype == torch.float32 for parameter in built[:8])
+    parameters = [tensor for tensor in built if isinstance(tensor, nn.Parameter)]
+    assert len(parameters) == 12
+    assert all(parameter.dtype == torch.float32 for parameter in parameters)
 
 
 def test_other_default_device():
@@ -76,10 +79,64 @@ def test_other_default_device():
 
 
 def test_two_threads_at_once():
-    expected = [as_torch_gives_them(seed) for seed in range(6)]
-    with ThreadPoolExecutor(3) as pool:
-        for built, alone in zip(pool.map(seeded_build, range(6)), expected, strict=True):
-            assert_equal(built, alone)
+    def build_beside(seed, barrier):
+        with initializing(new_generator(seed)):
+            layers = []
+            for _ in range(5):
+                barrier.wait(10)
+                layers.append(nn.Linear(3, 4).weight)
+        return layers
+
+    both = Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        beside = list(pool.map(build_beside, (1, 2), (both, both)))
+    for seed, built in zip((1, 2), beside, strict=True):
+        assert_equal(built, build_beside(seed, Barrier(1)))
+    assert not torch.equal(beside[0][0], beside[1][0])
+
+
+def test_other_threads_draw_from_the_global_generator():
+    torch.manual_seed(0)
+    expected = torch.rand(2)
+    torch.manual_seed(0)
+    with initializing(new_generator(7)), ThreadPoolExecutor(1) as pool:
+        torch.rand(5)
+        assert torch.equal(pool.submit(torch.rand, 2).result(10), expected)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: nn.functional.dropout(torch.ones(50)),
+        lambda: nn.LSTM(3, 4, 2, dropout=0.5)(torch.ones(5, 2, 3))[0].detach(),
+        lambda: torch.ones(50).bernoulli_(0.5),
+        lambda: torch.normal(0.0, 1.0, (50,)),
+        lambda: torch.ones(50).multinomial(5),
+        lambda: nn.init.trunc_normal_(torch.empty(50)),
+        lambda: nn.init.sparse_(torch.empty(5, 10), 0.5),
+    ],
+    ids=["dropout", "LSTM with dropout", "bernoulli_", "normal", "multinomial", "trunc_normal_", "sparse_"],
+)
+def test_other_draws_are_those_of_torch_too(draw):
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        expected = draw()
+    state = torch.get_rng_state()
+    with initializing(new_generator(7)):
+        assert torch.equal(draw(), expected)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_what_takes_no_generator_is_an_error():
+    state = torch.get_rng_state()
+    with (
+        pytest.raises(NotImplementedError, match="native_dropout.* takes no generator"),
+        initializing(new_generator(7)),
+    ):
+        torch.native_dropout(torch.ones(50), 0.5, True)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(2)  # the error has ended the block
+    assert not torch.equal(torch.get_rng_state(), state)
 
 
 def test_draws_elsewhere_are_those_of_the_user():
@@ -91,6 +148,7 @@ def test_draws_elsewhere_are_those_of_the_user():
 
 
 def test_seeds():
+    assert len({draw_seed(seed) for seed in range(300)}) == 300
     assert draw_seed(3) == draw_seed(np.int64(3)) == draw_seed(np.random.RandomState(3))
     generator = np.random.RandomState(3)
     assert draw_seed(generator) != draw_seed(generator)
@@ -98,3 +156,9 @@ def test_seeds():
     assert torch.equal(
         torch.rand(3, generator=new_generator(5)), torch.rand(3, generator=torch.Generator().manual_seed(5))
     )
+
+
+def test_a_generator_that_is_given_is_used():
+    with initializing(new_generator(7)):
+        drawn = torch.randn(3, generator=new_generator(1))
+    assert torch.equal(drawn, torch.randn(3, generator=new_generator(1)))

@@ -37,6 +37,7 @@ class Mean(Core):
 
     def calibrate(self, x):
         assert not self.training
+        assert not torch.is_grad_enabled()
         self.calibrated = x
 
 
@@ -145,6 +146,26 @@ def test_loss_falls_to_the_minimum():
     assert history[-1] == pytest.approx(x.var(dim=0, unbiased=False).mean().item(), rel=1e-2)
 
 
+@pytest.mark.parametrize("weight_decay", [0.0, 0.3])
+def test_steps_are_those_of_adamw_along_a_cosine(weight_decay):
+    core, steps = Mean(1), 12
+    core.training_loss = lambda x, y: -core.centre.sum()  # a constant slope, along which a step is as long as its rate
+    train(core, torch.zeros(8, 1), None, epoch_num=6, batch_size=4, lr=0.1, weight_decay=weight_decay)
+    expected = 0.0
+    for rate in 0.1 * (1 + np.cos(np.pi * np.arange(steps) / steps)) / 2:
+        expected = expected * (1 - rate * weight_decay) + rate
+    assert core.centre.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("verbose", [True, False])
+def test_progress_is_shown_on_request(capsys, verbose):
+    train(Mean(1), torch.zeros(8, 1), None, verbose=verbose, **OPTIONS)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert bool(err) == verbose
+    assert ("Mean" in err and "3/3" in err) == verbose
+
+
 def test_players_move_in_turn_and_only_their_own_parameters():
     core = Duel()
     train(core, torch.ones(8, 1), None, **OPTIONS)
@@ -213,7 +234,9 @@ def test_size_of_blocks(n, size, cost, blocks):
 
 
 @pytest.mark.usefixtures("two_threads")
-@pytest.mark.parametrize(("shape", "threads"), [((3,), 1), ((600,), 1), ((1, 8, 8), 1), ((1, 28, 28), 2)])
+@pytest.mark.parametrize(
+    ("shape", "threads"), [((3,), 1), ((600,), 1), ((1, 8, 8), 1), ((1, 7, 73), 1), ((2, 16, 16), 2)]
+)
 def test_threads_within_and_after(shape, threads):
     with computing(torch.zeros(6, *shape)):
         assert torch.get_num_threads() == threads
@@ -249,6 +272,26 @@ def test_threads_of_blocks_that_overlap():
         assert inner.result(20) == (1, 2)
     with ThreadPoolExecutor(1) as pool:  # a thread that is new
         assert pool.submit(torch.get_num_threads).result(10) == 2
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_larger_images_keep_all_threads_beside_a_table():
+    inside, done = threading.Event(), threading.Event()
+
+    def table():
+        with computing(torch.zeros(6, 3)):
+            inside.set()
+            assert done.wait(10)
+
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(table)
+        assert inside.wait(10)
+        with computing(torch.zeros(6, 1, 28, 28)):
+            within = torch.get_num_threads()
+        done.set()
+        beside.result(20)
+    assert within == 2
     assert torch.get_num_threads() == 2
 
 
