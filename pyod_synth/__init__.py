@@ -4,24 +4,20 @@ from inspect import isabstract
 
 from pyod_synth.adengine import register
 from pyod_synth.base import CoreDetector
-from pyod_synth.guided_denoiser import GuidedDenoiser
-from pyod_synth.kernel_memory import KernelMemory
+from pyod_synth.gated_knn import GatedKNN
 from pyod_synth.models.anorand import AnoRand
 from pyod_synth.models.dhag import DHAG
 from pyod_synth.models.ncae import NCAE
 from pyod_synth.models.novelty_normalization import NoveltyNormalization
 from pyod_synth.models.plad import PLAD
-from pyod_synth.perturbed_denoiser import PerturbedDenoiser
 
 __all__ = [
     "DHAG",
     "NCAE",
     "PLAD",
     "AnoRand",
-    "GuidedDenoiser",
-    "KernelMemory",
+    "GatedKNN",
     "NoveltyNormalization",
-    "PerturbedDenoiser",
     "all_detectors",
     "register",
 ]

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 from typing_extensions import Self
 
-from pyod_synth import guided_denoiser, kernel_memory, perturbed_denoiser
+from pyod_synth import gated_knn
 from pyod_synth.base import CoreDetector
 from pyod_synth.models import anorand, dhag, ncae, novelty_normalization, plad
 
@@ -120,25 +120,13 @@ class NCAE(Adapter):
     detector = ncae.NCAE
 
 
-class KernelMemory(Adapter):
-    """KernelMemory for ADBench."""
+class GatedKNN(Adapter):
+    """GatedKNN for ADBench, without labels."""
 
-    detector = kernel_memory.KernelMemory
-
-
-class GuidedDenoiser(Adapter):
-    """GuidedDenoiser for ADBench."""
-
-    detector = guided_denoiser.GuidedDenoiser
+    detector = gated_knn.GatedKNN
 
 
-class PerturbedDenoiser(Adapter):
-    """PerturbedDenoiser for ADBench, without labels."""
-
-    detector = perturbed_denoiser.PerturbedDenoiser
-
-
-class PerturbedDenoiserWithLabels(PerturbedDenoiser):
-    """PerturbedDenoiser for ADBench, which learns from labels."""
+class GatedKNNWithLabels(GatedKNN):
+    """GatedKNN for ADBench, which learns from labels."""
 
     labels = True

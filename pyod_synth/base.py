@@ -48,7 +48,7 @@ class _Attributes:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class Rows:
     """Checked and scaled training rows, and what was learned of them on the way."""
 
     x: Tensor
@@ -233,7 +233,7 @@ class CoreDetector(_Attributes, PyODDetector):
                 self.device_ = torch.device("cpu")
                 self.core_.to(self.device_)
 
-    def _check_training_rows(self, X: Any, y: Any) -> _Rows:
+    def _check_training_rows(self, X: Any, y: Any) -> Rows:
         """Check parameters, rows and labels, and scale the rows; nothing is set on the detector."""
         check_parameters(self)
         holder = self._copy(self.get_params(deep=False))
@@ -243,7 +243,7 @@ class CoreDetector(_Attributes, PyODDetector):
         standardizer = Standardizer(self.preprocessing).fit(X)
         device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
         x = torch.from_numpy(standardizer.transform(X)).to(device)
-        return _Rows(x, None if labels is None else labels.to(device), standardizer, names)
+        return Rows(x, None if labels is None else labels.to(device), standardizer, names)
 
     def _initialize(self, x: Tensor) -> Core:
         """Build the core for rows, on their device, with a generator of its own."""
@@ -254,20 +254,24 @@ class CoreDetector(_Attributes, PyODDetector):
         core.generator = generator if x.device.type == "cpu" else new_generator(seed, x.device)
         return core.float().to(x.device)
 
-    def _learn(self, core: Core, rows: _Rows) -> dict[str, Any]:
+    def _learn(self, core: Core, rows: Rows) -> dict[str, Any]:
         """Train a core in place; return further fitted attributes."""
         return {}
 
-    def _calibrate(self, core: Core, rows: _Rows, **learned: Any) -> Self:
+    def _calibrate(self, core: Core, rows: Rows, **learned: Any) -> Self:
         """Make a trained core ready to score, and a detector of it that is fitted as a whole."""
         calibrate(core, rows.x, rows.y)
         core.generator = None
         fitted = self._copy(self.get_params(deep=False) | rows.names | learned)
         fitted.core_, fitted.standardizer_, fitted.device_ = core, rows.standardizer, rows.x.device
         fitted.input_shape_ = tuple(rows.x.shape[1:])
-        fitted.decision_scores_ = _score(core, rows.x)
+        fitted.decision_scores_ = fitted._score_training_rows(rows)
         fitted._process_decision_scores()
         return fitted
+
+    def _score_training_rows(self, rows: Rows) -> Floats:
+        """Score the training rows of a calibrated core: as other rows, by default."""
+        return _score(self.core_, rows.x)
 
     def _copy(self, attributes: dict[str, Any]) -> Self:
         """Make a detector of the same class that holds these attributes and nothing else."""
@@ -373,7 +377,7 @@ class DeepDetector(CoreDetector):
                     f"staged_fit cannot go on: this {type(self).__name__} was fitted otherwise since its last stage"
                 )
 
-    def _learn(self, core: Core, rows: _Rows) -> dict[str, Any]:
+    def _learn(self, core: Core, rows: Rows) -> dict[str, Any]:
         return {"history_": list(epochs(core, rows.x, rows.y, **self._training_options(len(rows.x))))}
 
     def _training_options(self, n: int) -> dict[str, Any]:
@@ -391,7 +395,7 @@ CoreDetector.__doc__ = complete(CoreDetector.__doc__)
 
 
 def _score(core: Core, x: Tensor) -> Floats:
-    return _to_numpy(by_blocks(core.anomaly_score, x, core.row_cost(x)))
+    return _to_numpy(by_blocks(core.anomaly_score, x))
 
 
 def _to_numpy(x: Tensor) -> Floats:

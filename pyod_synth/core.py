@@ -132,17 +132,3 @@ class Core(nn.Module, ABC):
             By default one: all parameters against :meth:`training_loss`. A method with opponents returns several.
         """
         return [Player(self.parameters(), self.training_loss)]
-
-    def row_cost(self, x: Tensor) -> int:
-        """Count the numbers that scoring one row holds at a time, which bounds the rows that are scored at a time.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n, *input_shape), float32
-
-        Returns
-        -------
-        int
-            By default the elements of a row; more where a row is compared with many others.
-        """
-        return x[0].numel()

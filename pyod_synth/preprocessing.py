@@ -10,6 +10,7 @@ Array = np.ndarray[Any, Any]
 
 # Standardised values are clipped here: float32 networks stay finite, and nothing real lies this many deviations out.
 _LIMIT = 1e6
+_ROWS = 2**16  # that are scaled at a time: copies of a million rows would be as large as they are
 
 
 class Standardizer:
@@ -60,9 +61,13 @@ class Standardizer:
         ndarray of the same shape, float32
             Clipped to +-1e6 deviations.
         """
-        if self.enabled:
-            X = _from_columns(self._scaler.transform(_as_columns(X) * self._shrink), X.shape)
-        return np.clip(X, -_LIMIT, _LIMIT).astype(np.float32)
+        scaled = np.empty(X.shape, dtype=np.float32)
+        for start in range(0, len(X), _ROWS):
+            rows = X[start : start + _ROWS]
+            if self.enabled:
+                rows = _from_columns(self._scaler.transform(_as_columns(rows) * self._shrink), rows.shape)
+            scaled[start : start + _ROWS] = np.clip(rows, -_LIMIT, _LIMIT)
+        return scaled
 
     def inverse_transform(self, X: Array) -> Array:
         """Return standardised rows to their original units.

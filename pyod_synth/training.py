@@ -7,6 +7,7 @@ than the networks of this package do.
 import math
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
 
@@ -20,6 +21,7 @@ from pyod_synth.core import Core
 # A block of rows that is computed at a time: small enough for a processor's cache, large enough to amortise each call.
 _BLOCK_ROWS, _BLOCK_ELEMENTS = 8192, 2**18
 _LEAST_THREADED = 512  # elements of an image from which threads pay
+_LEAST_BLOCKS = 8  # for each thread, where blocks are computed side by side
 
 
 def epochs(
@@ -116,6 +118,8 @@ def calibrate(core: Core, x: Tensor, y: Tensor | None) -> None:
 def by_blocks(function: Callable[[Tensor], Tensor], x: Tensor, cost: int | None = None) -> Tensor:
     """Apply to rows, block by block, what gives each row a result of its own.
 
+    Within :func:`computing`, many blocks of a table are computed side by side, each on one thread.
+
     Parameters
     ----------
     function : callable
@@ -123,7 +127,7 @@ def by_blocks(function: Callable[[Tensor], Tensor], x: Tensor, cost: int | None 
     x : Tensor of shape (n, *input_shape), float32
         Standardised rows, on the core's device.
     cost : int or None, default=None
-        Numbers that the function holds for each row at a time, as of :meth:`Core.row_cost`. None takes a row's own.
+        Numbers that the function holds for each row at a time. None takes a row's own.
 
     Returns
     -------
@@ -131,7 +135,12 @@ def by_blocks(function: Callable[[Tensor], Tensor], x: Tensor, cost: int | None 
         A row's result depends on the rows of its block by rounding alone.
     """
     block = max(1, min(_BLOCK_ROWS, _BLOCK_ELEMENTS // (cost or x[0].numel())))
-    return torch.cat([function(rows) for rows in x.split(block)])
+    blocks = x.split(block)
+    workers = min(_threads.spare(x), len(blocks) // _LEAST_BLOCKS)
+    if workers < 2:
+        return torch.cat([function(rows) for rows in blocks])
+    with ThreadPoolExecutor(workers) as pool:
+        return torch.cat(list(pool.map(torch.no_grad()(function), blocks)))
 
 
 @contextmanager
@@ -140,8 +149,8 @@ def computing(x: Tensor) -> Iterator[None]:
 
     Tables and tiny images are kept on one thread: their matrices are small, threads gain little on an idle machine and,
     waiting for each other in a busy one, slowed a fit of 10,000 x 20 from 4 to 70 seconds on two cores. It also lets
-    them be fitted in a forked process, where threads that the parent process has used do not exist. Convolutions over
-    larger images keep all threads.
+    them be fitted in a forked process, where threads that the parent process has used do not exist. Only the blocks of
+    :func:`by_blocks` are divided among threads. Convolutions over larger images keep all threads.
 
     Gradients are on, whatever the caller has turned off.
 
@@ -176,6 +185,10 @@ class _OneThread:
         self.lock = Lock()
         self.inside = 0
         self.before = 1
+
+    def spare(self, x: Tensor) -> int:
+        """Count the threads that blocks of rows may be divided among: those that torch had, if it is kept on one."""
+        return self.before if self.inside and x.device.type == "cpu" else 1
 
     def enter(self) -> None:
         with self.lock:

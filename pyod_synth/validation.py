@@ -4,7 +4,7 @@ The only module that uses scikit-learn's private checks of parameters.
 """
 
 import math
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,6 @@ __all__ = [
     "check_labels",
     "check_parameters",
     "check_rows",
-    "check_scales",
 ]
 
 Shape = tuple[int, ...]
@@ -132,9 +131,3 @@ def check_image_shape(image_shape: Any) -> Shape | None:
     if len(shape) != 3 or not all(isinstance(size, Integral) and int(size) > 0 for size in shape):
         raise ValueError(f"image_shape must be three positive integers (C, H, W), got {image_shape!r}")
     return shape
-
-
-def check_scales(scales: Any) -> None:
-    """Raise ValueError unless there is a scale, and all are positive finite numbers."""
-    if not scales or not all(isinstance(s, Real) and 0 < float(s) < math.inf for s in scales):
-        raise ValueError(f"scales must be positive finite numbers, at least one, got {scales!r}")

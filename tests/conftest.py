@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def data_folder():
     """The folder of real data; only tests marked needs_data may ask for it."""
-    return Path(os.environ["PYOD_SYNTH_DATA"])
+    return Path(os.environ["PYOD_SYNTH_DATA"]).resolve()
 
 
 @pytest.fixture

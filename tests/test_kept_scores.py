@@ -31,10 +31,6 @@ FORMS = {
         _NOVELTY | {"weight_decay": 0.0, "normalization": False, "novelty_scoring": False},
     ),
     "NCAE": ("NCAE", _NCAE | {"weight_decay": 0.0}),
-    "memory": ("KernelMemory", {}),
-    "PerturbedDenoiser": ("PerturbedDenoiser", {"hidden_size": 12, "latent_size": 6}),
-    "PerturbedDenoiser with labels": ("PerturbedDenoiser", {"hidden_size": 12, "latent_size": 6, "use_labels": True}),
-    "GuidedDenoiser": ("GuidedDenoiser", {"hidden_size": 16, "latent_size": 8}),
 }
 
 

@@ -57,8 +57,8 @@ def test_pickle_holds_nothing_of_training(detector, table):
 
 
 def test_size_of_a_pickle_does_not_grow_with_the_training_rows(request, detector, table):
-    if detector.__name__ == "KernelMemory":
-        reason = "what KernelMemory remembers of the training rows is its model, as with KNN, up to memory_size"
+    if detector.__name__ == "GatedKNN":
+        reason = "what GatedKNN remembers of the training rows is its model, as with KNN, up to memory_size"
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     fitted = (small(detector, memory_size=4096).fit(np.tile(table, (times, 1))) for times in (1, 10))
     few, many = (len(pickle.dumps(clf)) for clf in fitted)

@@ -247,6 +247,27 @@ def test_threads_within_and_after(shape, threads):
 
 
 @pytest.mark.usefixtures("two_threads")
+def test_many_blocks_are_divided_among_the_threads_there_were():
+    x, meeting = torch.arange(16.0)[:, None], threading.Barrier(2)
+
+    def function(rows):
+        meeting.wait(10)  # two blocks are computed at a time, or this times out
+        assert torch.get_num_threads() == 1
+        assert not torch.is_grad_enabled()
+        return 2 * rows
+
+    with computing(x):
+        assert torch.equal(by_blocks(function, x, 2**18), 2 * x)
+    alone = []
+    with computing(x):
+        by_blocks(lambda rows: alone.append(threading.get_ident()) or rows, x[:15], 2**18)
+        with pytest.raises(ZeroDivisionError):
+            by_blocks(lambda rows: 1 // 0, x, 2**18)
+    by_blocks(lambda rows: alone.append(threading.get_ident()) or rows, x, 2**18)  # not where all threads are torch's
+    assert set(alone) == {threading.get_ident()}
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_threads_of_blocks_that_overlap():
     x = torch.zeros(6, 3)
     first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))

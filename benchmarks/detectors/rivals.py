@@ -20,7 +20,13 @@ import torch
 
 from benchmarks.detectors.adapters import Adapter, Classifier, DeepSVDD, DevNet, Unsuitable
 
-_LIBRARIES = {"pyod": "PyOD", "sklearn": "scikit-learn", "lightgbm": "LightGBM", "deepod": "DeepOD"}
+_LIBRARIES = {
+    "pyod": "PyOD",
+    "sklearn": "scikit-learn",
+    "lightgbm": "LightGBM",
+    "xgboost": "XGBoost",
+    "deepod": "DeepOD",
+}
 
 
 @dataclass(frozen=True)
@@ -160,6 +166,14 @@ RIVALS = {
         adapter=Classifier,
         preset={"n_jobs": 1, "verbosity": -1},
         needs="lightgbm",
+    ),
+    "XGBoost": Rival(
+        "xgboost.XGBClassifier",
+        "random_state",
+        labels=True,
+        adapter=Classifier,
+        preset={"n_jobs": 1},
+        needs="xgboost",
     ),
     "GOAD": _deepod("GOAD"),
     "NeuTraL": _deepod("NeuTraL"),

@@ -178,8 +178,6 @@ def test_processes_end_with_the_run(tmp_path):
 
 @pytest.mark.needs_data
 def test_real_run(data_folder, tmp_path):
-    experiment = Experiment(
-        "real", ["42_WBC"], specs("KernelMemory", "KNN", "IForest"), ["one-class", "unsupervised"], [0]
-    )
+    experiment = Experiment("real", ["42_WBC"], specs("GatedKNN", "KNN", "IForest"), ["one-class", "unsupervised"], [0])
     records = run(experiment, RecordsFile(tmp_path / "records.jsonl"), data_folder)
     assert min(record.figures["auroc"] for record in records) > 0.95

@@ -1,0 +1,129 @@
+"""Near evidence, evidence of the whole, and evidence of known anomalies, joined to a score."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pyod_synth.core import Core, Player
+from pyod_synth.gated_knn.known import Likeness
+from pyod_synth.gated_knn.near import Near, shares
+from pyod_synth.gated_knn.views import make_views
+from pyod_synth.gated_knn.whole import Whole
+from pyod_synth.training import by_blocks
+
+_SEEN = 3.0  # deviations by which noise may stand out in near evidence before that of the whole is discounted
+
+
+class GatedKNNCore(Core):
+    """All evidence, and how it is joined.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        (d,) or (C, H, W).
+    n_neighbors, memory_size, contaminated, use_labels, encoder
+        As of :class:`pyod_synth.gated_knn.GatedKNN`.
+    """
+
+    discount: Tensor
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        *,
+        n_neighbors: int,
+        memory_size: int,
+        contaminated: bool | None,
+        use_labels: bool,
+        encoder: Callable[[Tensor], Tensor] | None,
+    ):
+        super().__init__()
+        self.memory_size = memory_size
+        self.views = make_views(input_shape, encoder)
+        self.near = None if contaminated else Near(self.views.count, n_neighbors)
+        self.whole = None if contaminated is False else Whole(input_shape[0] if len(input_shape) == 1 else None)
+        self.likeness = Likeness(self.views.count) if use_labels else None
+        self.register_buffer("discount", torch.zeros(()))
+        self.register_load_state_dict_pre_hook(_make_room)
+        self.known: Tensor | None = None  # known anomalies, until the core is calibrated
+        self.learned_from: tuple[Any, Any] | None = None  # what Likeness.learn gave
+
+    def training_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Nothing is trained.
+
+        Raises
+        ------
+        NotImplementedError
+        """
+        raise NotImplementedError("GatedKNN has nothing to train")
+
+    def players(self) -> list[Player]:
+        """Nobody."""
+        return []
+
+    def calibrate(self, x: Tensor) -> None:
+        """Remember training rows, weigh their views, and learn what is usual."""
+        order = torch.randperm(len(x), generator=self.generator, device=x.device)
+        rows = x[order[: self.memory_size]]
+        self.views.fit(rows)
+        views = self._all_views(rows)
+        if self.near is not None:
+            noise = self.near.fit(rows, views, self.views, self.generator)
+            self.discount = torch.log(noise.clamp(min=_SEEN) / _SEEN)
+        if self.whole is not None:
+            self.whole.fit(rows, views)
+        if self.likeness is not None and self.known is not None:
+            self.learned_from = self._learn(self.likeness, self.known, x)
+            self.known = None
+
+    def anomaly_score(self, x: Tensor) -> Tensor:
+        """Score of the package's text."""
+        views = self.views(x)
+        score = self._evidence(x, views).amax(dim=1)
+        if self.likeness is not None and self.likeness.forest is not None:
+            score = score + self.likeness(views, self.views.features(x))
+        return score
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Give the rows in all views, side by side."""
+        return torch.cat(self.views(x), dim=1)
+
+    def shares(self, x: Tensor) -> Tensor:
+        """Divide the larger of near evidence and that of the whole among inputs: (batch, *input_shape)."""
+        views = self.views(x)
+        parts = [] if self.near is None else [self.near.shares(views, self.views)]
+        parts += [] if self.whole is None else [self.whole.shares(x, views, self.views)]
+        larger = self._evidence(x, views).argmax(dim=1).view(-1, *(1,) * (x.ndim - 1))
+        return shares(torch.where(larger == 0, parts[0], parts[-1]))
+
+    def _evidence(self, x: Tensor, views: list[Tensor]) -> Tensor:
+        """Give near evidence and that of the whole, where there are both: (batch, 1 or 2)."""
+        near = [] if self.near is None else [self.near(views)]
+        whole = [] if self.whole is None else [self.whole(x, views) - self.discount]
+        return torch.stack(near + whole, dim=1)
+
+    def _all_views(self, rows: Tensor) -> list[Tensor]:
+        """Compute each view of all rows, block by block."""
+        sizes = [view.shape[1] for view in self.views(rows[:1])]
+        return list(by_blocks(self.embed, rows, max(rows[0].numel(), sum(sizes))).split(sizes, dim=1))
+
+    def _learn(self, likeness: Likeness, known: Tensor, others: Tensor) -> tuple[Any, Any]:
+        """Learn from known anomalies (a, ...) and the other training rows (n, ...)."""
+        likeness.remember(self._all_views(known))
+        return likeness.learn(
+            by_blocks(self.views.features, known),
+            by_blocks(self.views.features, others),
+            by_blocks(lambda block: likeness.distances(self.views(block)), others),
+            by_blocks(self.anomaly_score, others),
+            int(torch.randint(2**31, (), generator=self.generator, device=known.device)),
+        )
+
+
+def _make_room(core: nn.Module, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
+    """Let a fresh core load memories of any size."""
+    for name, buffer in list(core.named_buffers()):
+        if f"{prefix}{name}" in state:
+            owner, _, attribute = name.rpartition(".")
+            setattr(core.get_submodule(owner), attribute, buffer.new_empty(state[f"{prefix}{name}"].shape))

@@ -1,0 +1,171 @@
+"""Rows and a memory of rows -> the nearest remembered ones, and what is usual among them.
+
+A row never counts as its own neighbour: if it coincides with a remembered row, that row is left out. Training rows are
+thus treated as new ones are.
+
+The search is a matrix product and a selection in two steps, in float32: on one thread it takes half the time of
+scikit-learn's brute-force reduction, runs on any device, and gives blocks of rows to whoever splits them.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+_GROUP = 16
+_PRODUCT = 2**21  # numbers of a product of matrices at a time
+_COINCIDE = 1e-4  # relative to the length of a row: what rounding may make of equals, before and after scaling
+_FLOOR = 0.1  # of the mean distance
+_TINY = 1e-9
+
+
+def floor(distances: Tensor) -> Tensor:
+    """Give what to add to distances before a logarithm: those far below the mean one are alike."""
+    return _FLOOR * distances.mean() + _TINY
+
+
+def smallest(values: Tensor, k: int) -> Tensor:
+    """Find the k smallest values of each row.
+
+    The values are divided into groups; the k smallest are members of the k groups with the smallest minima.
+
+    Parameters
+    ----------
+    values : Tensor of shape (batch, n)
+    k : int
+        At most n.
+
+    Returns
+    -------
+    Tensor of shape (batch, k), int64
+        Their columns, in no order.
+    """
+    groups = values.shape[1] // _GROUP
+    if groups <= 4 * k:
+        return values.topk(k, largest=False, sorted=False).indices
+    grouped = groups * _GROUP
+    minima = values[:, :grouped].view(-1, _GROUP, groups).amin(dim=1)
+    members = torch.arange(0, grouped, groups, device=values.device)
+    columns = (minima.topk(k, largest=False, sorted=False).indices[:, :, None] + members).flatten(1)
+    rest = torch.arange(grouped, values.shape[1], device=values.device).expand(len(values), -1)
+    columns = torch.cat([columns, rest], dim=1)
+    return columns.gather(1, values.gather(1, columns).topk(k, largest=False, sorted=False).indices)
+
+
+def nearest(x: Tensor, rows: Tensor, k: int, left_out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Find the nearest remembered rows.
+
+    Parameters
+    ----------
+    x : Tensor of shape (batch, size)
+    rows : Tensor of shape (n, size)
+        The remembered rows, about the origin: far from it, close distances lose digits.
+    k : int
+    left_out : Tensor of shape (batch,), int64, or None, default=None
+        For each row of ``x`` a remembered row that is not to be found. None leaves out the one that the row coincides
+        with, if it does.
+
+    Returns
+    -------
+    distances : Tensor of shape (batch, min(k, n - 1) or 1)
+        In ascending order.
+    index : Tensor of the same shape, int64
+        Of the remembered rows.
+    """
+    index = _nearest_by_product(x, rows, min(k + 1, len(rows)), left_out)
+    # the product rounds; the differences do not
+    distances = (x[:, None] - rows[index]).square().sum(dim=2).sqrt()
+    if left_out is not None:
+        distances.masked_fill_(index == left_out[:, None], torch.inf)
+    distances, order = distances.sort(dim=1)
+    index = index.gather(1, order)
+    if len(rows) == 1:
+        return distances, index
+    if left_out is not None:
+        return distances[:, :-1], index[:, :-1]
+    itself = distances[:, :1] <= _COINCIDE * (1 + x.square().sum(dim=1, keepdim=True).sqrt())
+    return (
+        torch.where(itself, distances[:, 1:], distances[:, :-1]),
+        torch.where(itself, index[:, 1:], index[:, :-1]),
+    )
+
+
+def _nearest_by_product(x: Tensor, rows: Tensor, k: int, left_out: Tensor | None) -> Tensor:
+    """Find the k nearest remembered rows up to rounding, in no order: their index, (batch, k)."""
+    # |r|^2 - 2 x r in one product, without |x|^2, which changes no order
+    keys = torch.cat([-2 * rows, rows.square().sum(dim=1, keepdim=True)], dim=1).T
+    padded = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
+    step = max(1, _PRODUCT // len(rows))
+    squares = x.new_empty(min(step, len(x)), len(rows))  # once: fresh memory takes longer than the product
+    found = []
+    for start in range(0, len(x), step):
+        part = torch.mm(padded[start : start + step], keys, out=squares[: len(x) - start])
+        if left_out is not None:
+            part.scatter_(1, left_out[start : start + step, None], torch.inf)
+        found.append(smallest(part, k))
+    return torch.cat(found)
+
+
+class Memory(nn.Module):
+    """Remembered rows in one view, and how far a row is from those near to it.
+
+    With d the mean distance to the nearest ``n_neighbors`` remembered rows, d' the mean of the same for those rows, and
+    e a tenth of the mean d of all remembered rows,
+
+        log(d + e) - 1/2 log(d' + e),
+
+    which is halfway between a distance and a local outlier factor: relative to what is usual in that place.
+    """
+
+    rows: Tensor
+    centre: Tensor
+    reach: Tensor
+    floor: Tensor
+
+    def __init__(self, n_neighbors: int):
+        super().__init__()
+        self.n_neighbors = n_neighbors
+        self.register_buffer("rows", torch.zeros(0, 0))
+        self.register_buffer("centre", torch.zeros(0))
+        self.register_buffer("reach", torch.zeros(0))
+        self.register_buffer("floor", torch.ones(()))
+
+    def remember(self, rows: Tensor) -> None:
+        """Remember rows of shape (n, size); :meth:`settle` has to follow."""
+        self.centre = rows.mean(dim=0)
+        self.rows = rows - self.centre
+
+    def settle(self, reach: Tensor) -> None:
+        """Take over the mean distances of the remembered rows themselves, of shape (n,)."""
+        self.reach, self.floor = reach, floor(reach)
+
+    def neighbors(self, x: Tensor, left_out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Find the nearest remembered rows of rows (batch, size), as :func:`nearest`."""
+        return nearest(x - self.centre, self.rows, self.n_neighbors, left_out)
+
+    def mean_distance(self, x: Tensor) -> Tensor:
+        """Give the mean distance of rows (batch, size) from their nearest: (batch,)."""
+        return self.neighbors(x)[0].mean(dim=1)
+
+    def squared_differences(self, x: Tensor) -> Tensor:
+        """Give the mean squared difference from the nearest, coordinate by coordinate: (batch, size)."""
+        _, index = self.neighbors(x)
+        return ((x - self.centre)[:, None] - self.rows[index]).square().mean(dim=1)
+
+    def forward(self, x: Tensor, left_out: Tensor | None = None) -> Tensor:
+        """Give the statistic of rows (batch, size): (batch,)."""
+        distances, index = self.neighbors(x, left_out)
+        usual = torch.log(self.reach[index].mean(dim=1) + self.floor)
+        return torch.log(distances.mean(dim=1) + self.floor) - 0.5 * usual
+
+
+class Memories(nn.ModuleList):
+    """A memory for each view."""
+
+    def __init__(self, count: int, n_neighbors: int):
+        super().__init__([Memory(n_neighbors) for _ in range(count)])
+
+    def beside(self, views: list[Tensor]) -> list[tuple[Memory, Tensor]]:
+        """Give each memory with the rows in its view."""
+        return list(zip(cast(Sequence[Memory], self), views, strict=True))
