@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
+from typing import TypeVar
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -22,6 +23,8 @@ from pyod_synth.core import Core
 _BLOCK_ROWS, _BLOCK_ELEMENTS = 8192, 2**18
 _LEAST_THREADED = 512  # elements of an image from which threads pay
 _LEAST_BLOCKS = 8  # for each thread, where blocks are computed side by side
+
+Result = TypeVar("Result", Tensor, tuple[Tensor, Tensor])
 
 
 def epochs(
@@ -115,7 +118,7 @@ def calibrate(core: Core, x: Tensor, y: Tensor | None) -> None:
 
 
 @torch.no_grad()
-def by_blocks(function: Callable[[Tensor], Tensor], x: Tensor, cost: int | None = None) -> Tensor:
+def by_blocks(function: Callable[[Tensor], Result], x: Tensor, cost: int | None = None) -> Result:
     """Apply to rows, block by block, what gives each row a result of its own.
 
     Within :func:`computing`, many blocks of a table are computed side by side, each on one thread.
@@ -123,7 +126,7 @@ def by_blocks(function: Callable[[Tensor], Tensor], x: Tensor, cost: int | None 
     Parameters
     ----------
     function : callable
-        From (batch, *input_shape) to (batch, ...).
+        From (batch, *input_shape) to (batch, ...), or to a pair of such.
     x : Tensor of shape (n, *input_shape), float32
         Standardised rows, on the core's device.
     cost : int or None, default=None
@@ -131,16 +134,23 @@ def by_blocks(function: Callable[[Tensor], Tensor], x: Tensor, cost: int | None 
 
     Returns
     -------
-    Tensor of shape (n, ...), float32
+    Tensor of shape (n, ...), or a pair of such
         A row's result depends on the rows of its block by rounding alone.
     """
     block = max(1, min(_BLOCK_ROWS, _BLOCK_ELEMENTS // (cost or x[0].numel())))
     blocks = x.split(block)
     workers = min(_threads.spare(x), len(blocks) // _LEAST_BLOCKS)
     if workers < 2:
-        return torch.cat([function(rows) for rows in blocks])
+        return _join([function(rows) for rows in blocks])
     with ThreadPoolExecutor(workers) as pool:
-        return torch.cat(list(pool.map(torch.no_grad()(function), blocks)))
+        return _join(list(pool.map(torch.no_grad()(function), blocks)))
+
+
+def _join(results: list[Result]) -> Result:
+    if isinstance(results[0], tuple):
+        first, second = zip(*results, strict=True)
+        return torch.cat(first), torch.cat(second)
+    return torch.cat(results)
 
 
 @contextmanager

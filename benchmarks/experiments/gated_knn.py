@@ -25,9 +25,9 @@ def _weigh_some(keep):
     return weigh
 
 
-def _distance(self, x, left_out=None):
+def _distance(self, distances, index):
     """Give the distance from near rows, without what is usual in that place."""
-    return torch.log(self.neighbors(x, left_out)[0].mean(dim=1) + self.floor)
+    return torch.log(distances.mean(dim=1) + self.floor)
 
 
 def _of_one_kind(invent):
@@ -78,7 +78,7 @@ def _without(name, target, new):
 WithoutStandardized = _without("WithoutStandardized", "near.weigh", _weigh_some([1, 2]))
 WithoutRange = _without("WithoutRange", "near.weigh", _weigh_some([0, 2]))
 WithoutAsinh = _without("WithoutAsinh", "near.weigh", _weigh_some([0, 1]))
-WithoutLocality = _without("WithoutLocality", "neighbors.Memory.forward", _distance)
+WithoutLocality = _without("WithoutLocality", "neighbors.Memory._statistic", _distance)
 WithoutGate = _without(
     "WithoutGate", "near.weigh", lambda normal, invented: np.full(normal.shape[1], 1 / normal.shape[1])
 )

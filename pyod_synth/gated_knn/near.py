@@ -48,10 +48,11 @@ class Near(nn.Module):
         Tensor of shape ()
             Mean evidence of rows with noise added to them: how many deviations it stands out.
         """
+        columns = []
         for memory, view in self.memories.beside(views):
             memory.remember(view)
-            memory.settle(by_blocks(memory.mean_distance, view))
-        statistics = by_blocks(lambda block: self.statistics(see(block)), x)
+            columns.append(memory.settle(*by_blocks(memory.neighbors, view)))
+        statistics = torch.stack(columns, dim=1)
         self.mean, self.deviation = statistics.mean(dim=0), statistics.std(dim=0, correction=0) + _LEAST_DEVIATION
         normal, count = (statistics - self.mean) / self.deviation, min(len(x), _INVENTED)
 

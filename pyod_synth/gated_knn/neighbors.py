@@ -132,13 +132,15 @@ class Memory(nn.Module):
         self.register_buffer("floor", torch.ones(()))
 
     def remember(self, rows: Tensor) -> None:
-        """Remember rows of shape (n, size); :meth:`settle` has to follow."""
+        """Remember rows of shape (n, size)."""
         self.centre = rows.mean(dim=0)
         self.rows = rows - self.centre
 
-    def settle(self, reach: Tensor) -> None:
-        """Take over the mean distances of the remembered rows themselves, of shape (n,)."""
-        self.reach, self.floor = reach, floor(reach)
+    def settle(self, distances: Tensor, index: Tensor) -> Tensor:
+        """Learn what is usual from the :meth:`neighbors` of the remembered rows, and give their statistic: (n,)."""
+        self.reach = distances.mean(dim=1)
+        self.floor = floor(self.reach)
+        return self._statistic(distances, index)
 
     def neighbors(self, x: Tensor, left_out: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Find the nearest remembered rows of rows (batch, size), as :func:`nearest`."""
@@ -155,7 +157,9 @@ class Memory(nn.Module):
 
     def forward(self, x: Tensor, left_out: Tensor | None = None) -> Tensor:
         """Give the statistic of rows (batch, size): (batch,)."""
-        distances, index = self.neighbors(x, left_out)
+        return self._statistic(*self.neighbors(x, left_out))
+
+    def _statistic(self, distances: Tensor, index: Tensor) -> Tensor:
         usual = torch.log(self.reach[index].mean(dim=1) + self.floor)
         return torch.log(distances.mean(dim=1) + self.floor) - 0.5 * usual
 
