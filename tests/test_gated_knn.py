@@ -258,6 +258,22 @@ def test_images_of_any_size(shape):
     np.testing.assert_allclose(shares.reshape(4, -1).sum(axis=1), 1, rtol=1e-5)
 
 
+@pytest.mark.parametrize("contaminated", [None, True])
+def test_brightness_is_seen_outside_the_range_of_the_training_images(contaminated):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(80, 2, 10, 10)) + rng.uniform(-1, 1, size=(80, 2, 1, 1))
+    clf = GatedKNN(contaminated=contaminated, random_state=0).fit(X)
+    darkest = X[:, 0].mean(axis=(1, 2)).argmin()
+    within, beyond = X[[darkest]], X[[darkest]]
+    within[:, 0] += 0.7
+    beyond[:, 0] += 9
+    assert_same(clf.decision_function(within), clf.decision_function(X[[darkest]]))
+    assert clf.decision_function(beyond)[0] > clf.decision_scores_.max() + 2
+    core = GatedKNN(contaminated=contaminated).build_core((2, 10, 10)).eval()
+    core.load_state_dict(clf.core_.state_dict())
+    assert torch.equal(core.whole.centre, clf.core_.whole.centre)
+
+
 class Brightness(torch.nn.Module):
     def __init__(self):
         super().__init__()

@@ -7,8 +7,10 @@ median of feature k and s_k its deviation, measured between the quantiles of .05
 
 each less its median over the remembered rows, and divided by the distance from there to their quantile of .84: a
 deviation, if they were normally distributed. A few anomalies that lie close together are near to each other, but far
-from the whole; and no feature can contribute more than a logarithm to the second statistic. It is of tables: the single
-pixels of images say little.
+from the whole; and no feature can contribute more than a logarithm to the second statistic.
+
+Images have the first statistic alone, for single pixels say little. Since gradients do not see brightness, it grows by
+how far the mean of an image's channel lies outside the range of the remembered images, in halves of that range.
 """
 
 import torch
@@ -23,6 +25,7 @@ _SAMPLE, _NEIGHBORS = 300, 30
 _BOUND = 2.0  # deviations from which a feature contributes as a logarithm
 _MIDDLE = 3.29  # deviations between the quantiles of .05 and .95 of a normal distribution
 _LEAST_DEVIATION = 1e-6
+_ROUNDING, _FARTHEST = 1e-4, 1e6  # of images outside the range of brightness
 _UPPER = 0.84  # quantile one deviation above the median
 _LEAST_SPREAD = 1e-2  # of a standard deviation
 _COINCIDE = 2e-3  # relative to the length of a row: what float32's product of matrices makes of no distance
@@ -34,7 +37,7 @@ class Whole(nn.Module):
     Parameters
     ----------
     size : int or None
-        Number of features of a table; None for images, which have the first statistic alone.
+        Number of features of a table; None for images.
     """
 
     sample: Tensor
@@ -51,8 +54,10 @@ class Whole(nn.Module):
         self.register_buffer("sample", torch.zeros(0, 0))
         self.register_buffer("origin", torch.zeros(0))
         self.register_buffer("floor", torch.ones(()))
-        self.register_buffer("centre", torch.zeros(size or 0))
-        self.register_buffer("scale", torch.ones(size or 0))
+        self.register_buffer(
+            "centre", torch.zeros(size or 0)
+        )  # of images: the middle of the range of each channel's mean
+        self.register_buffer("scale", torch.ones(size or 0))  # and half of that range
         self.register_buffer("median", torch.zeros(1 + self.of_table))
         self.register_buffer("spread", torch.ones(1 + self.of_table))
 
@@ -70,6 +75,9 @@ class Whole(nn.Module):
             deviation = x.std(dim=0, correction=0).clamp(min=_LEAST_DEVIATION)
             self.scale = _BOUND * torch.where(middle > 0, middle, deviation)
             statistics.append(by_blocks(lambda block: self._bounded(block).mean(dim=1), x))
+        else:
+            low, high = x.mean(dim=(2, 3)).aminmax(dim=0)
+            self.centre, self.scale = (low + high) / 2, ((high - low) / 2).clamp(min=_LEAST_DEVIATION)
         joined = torch.stack(statistics, dim=1)
         self.median, upper = _quantiles(joined, 0.5, _UPPER)
         self.spread = upper - self.median + _LEAST_SPREAD * (joined.std(dim=0, correction=0) + _LEAST_DEVIATION)
@@ -92,7 +100,8 @@ class Whole(nn.Module):
         statistics = [torch.log(self._distance(views[-1]) + self.floor)]
         if self.of_table:
             statistics.append(self._bounded(x).mean(dim=1))
-        return (torch.stack(statistics, dim=1) - self.median) / self.spread
+        standardised = (torch.stack(statistics, dim=1) - self.median) / self.spread
+        return standardised if self.of_table else standardised + self._outside(x)[:, None]
 
     def _distance(self, view: Tensor) -> Tensor:
         """Give the mean distance from the nearest rows of the sample, of which the row itself is none."""
@@ -105,6 +114,11 @@ class Whole(nn.Module):
             return distances[:, 0]
         itself = distances[:, :1] <= _COINCIDE * (1 + view.square().sum(dim=1, keepdim=True).sqrt())
         return torch.where(itself, distances[:, 1:], distances[:, :-1]).mean(dim=1)
+
+    def _outside(self, images: Tensor) -> Tensor:
+        """Give how far the mean of a channel, the farthest, lies outside the range of the remembered images."""
+        off = (images.mean(dim=(2, 3)) - self.centre).abs() / self.scale
+        return (off.amax(dim=1) - 1 - _ROUNDING).clamp(min=0, max=_FARTHEST)
 
     def _bounded(self, x: Tensor) -> Tensor:
         """Give each feature's contribution to the second statistic."""
