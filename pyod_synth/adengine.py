@@ -74,7 +74,7 @@ _ENTRIES = {
         ],
         weaknesses=[
             "Compares each row with all remembered ones in several views, which takes seconds for a million rows",
-            "Its defaults were chosen on half of the tables that it was measured on",
+            "Its defaults were chosen on the tables that it was measured on",
             _IMAGES,
         ],
         best_for="Tables of which it is not known whether the training rows are clean",

@@ -184,6 +184,10 @@ def test_extrapolated_rows_lie_beyond_another():
     assert (step.abs()[changed] <= reach.amax(dim=1)[changed] + 1e-6).all()
     again, _ = inventions.extrapolated(x, 300, torch.Generator().manual_seed(0))
     assert torch.equal(invented, again)
+    pair, source = inventions.extrapolated(torch.tensor([[0.0], [1.0]]), 200, torch.Generator().manual_seed(0))
+    beyond = torch.where(source == 0, -pair[:, 0], pair[:, 0] - 1)  # away from the other row
+    assert 0.1 <= beyond.min() < 0.2
+    assert 0.9 < beyond.max() <= 1.0 + 1e-6
 
 
 def test_uniform_and_noisy_rows():

@@ -61,13 +61,13 @@ def test_known_anomalies_are_those_of_the_records():
         assert markdown.table(texts) in RESULTS
 
 
-# ADBench's number of a table; every other one was chosen on
-CHOSEN_ON = {1, 6, 8, 11, 16, 19, 22, 24, 27, 31, 34, 38, 41, 43, 46}
+# ADBench's number of a table: every other one was to choose on, the rest to confirm
+TO_CHOOSE_ON = {1, 6, 8, 11, 16, 19, 22, 24, 27, 31, 34, 38, 41, 43, 46}
 
 
 def halves(frame):
-    """AUROC / AUPRC of each detector on the tables that were chosen on, and on the others."""
-    chosen = frame["dataset"].str.split("_").str[0].astype(int).isin(CHOSEN_ON).map({True: "15", False: "14"})
+    """AUROC / AUPRC of each detector on the tables to choose on, and on those to confirm."""
+    chosen = frame["dataset"].str.split("_").str[0].astype(int).isin(TO_CHOOSE_ON).map({True: "15", False: "14"})
     means = frame.assign(half=chosen).groupby(["detector", "protocol", "half"], sort=False)[["auroc", "auprc"]].mean()
     texts = means.map("{:.3f}".format).agg(" / ".join, axis=1).unstack(["protocol", "half"])
     order = [(protocol, half) for protocol in ("one-class", "unsupervised") for half in ("15", "14")]

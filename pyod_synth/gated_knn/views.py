@@ -147,7 +147,7 @@ def histograms(maps: Tensor, grid: int) -> Tensor:
 
 
 def make_views(input_shape: tuple[int, ...], encoder: Callable[[Tensor], Tensor] | None = None) -> Views:
-    """Make the views of a kind of input; the only place that asks which it is.
+    """Make the views of a kind of input.
 
     Parameters
     ----------

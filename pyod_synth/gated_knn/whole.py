@@ -54,10 +54,9 @@ class Whole(nn.Module):
         self.register_buffer("sample", torch.zeros(0, 0))
         self.register_buffer("origin", torch.zeros(0))
         self.register_buffer("floor", torch.ones(()))
-        self.register_buffer(
-            "centre", torch.zeros(size or 0)
-        )  # of images: the middle of the range of each channel's mean
-        self.register_buffer("scale", torch.ones(size or 0))  # and half of that range
+        # of images: the middle of the range of each channel's mean, and half of that range
+        self.register_buffer("centre", torch.zeros(size or 0))
+        self.register_buffer("scale", torch.ones(size or 0))
         self.register_buffer("median", torch.zeros(1 + self.of_table))
         self.register_buffer("spread", torch.ones(1 + self.of_table))
 
