@@ -85,6 +85,8 @@ WithoutGate = _without(
 WithoutExtrapolated = _without("WithoutExtrapolated", "inventions.for_gate", _of_one_kind(inventions.uniform))
 WithoutUniform = _without("WithoutUniform", "inventions.for_gate", _of_one_kind(inventions.extrapolated))
 NoiseForBoth = _without("NoiseForBoth", "inventions.for_gate", _of_one_kind(inventions.noisy))
+DiscountFrom1 = _without("DiscountFrom1", "core._SEEN", 1.0)
+DiscountFrom10 = _without("DiscountFrom10", "core._SEEN", 10.0)
 WithoutDiscount = _without("WithoutDiscount", "core._SEEN", 1e9)
 WithoutFar = _without(
     "WithoutFar", "whole.Whole.forward", lambda self, x, views: Whole._statistics(self, x, views)[:, 1]
