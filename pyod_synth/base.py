@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -20,12 +20,14 @@ from pyod_synth.documentation import complete
 from pyod_synth.preprocessing import Standardizer
 from pyod_synth.pyod_compat import PyODDetector
 from pyod_synth.seeding import RandomState, draw_seed, initializing, new_generator
-from pyod_synth.training import by_blocks, calibrate, computing, epochs
+from pyod_synth.training import OPTIMIZERS, by_blocks, calibrate, computing, epochs
 from pyod_synth.validation import (
     HasMethods,
     Interval,
+    StrOptions,
     check_image_shape,
     check_labels,
+    check_lr_schedule,
     check_parameters,
     check_rows,
 )
@@ -305,13 +307,14 @@ class DeepDetector(CoreDetector):
     Parameters
     ----------
     lr : float, default=1e-3
-        Initial learning rate; it decays to zero along a cosine.
+        Initial learning rate.
     epoch_num : int or None, default=None
         Passes over the training rows. None takes as many as make 300 optimiser steps.
     batch_size : int, default=256
         Rows per optimiser step.
     weight_decay : float, default=1e-4
-        AdamW's decoupled weight decay.
+        Weight decay.
+    {optimization}
     {verbose}
     {shared parameters}
 
@@ -323,6 +326,8 @@ class DeepDetector(CoreDetector):
     epoch_num: int | None = None
     batch_size: int = 256
     weight_decay: float = 1e-4
+    optimizer_name: str = "adamw"
+    lr_schedule: str | Sequence[int] = "cosine"
     verbose: int = 0
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -331,6 +336,8 @@ class DeepDetector(CoreDetector):
         "epoch_num": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "optimizer_name": [StrOptions(set(OPTIMIZERS))],
+        "lr_schedule": [StrOptions({"cosine", "constant"}), tuple, list],
         "verbose": ["verbose"],
     }
 
@@ -387,6 +394,8 @@ class DeepDetector(CoreDetector):
             "batch_size": self.batch_size,
             "lr": self.lr,
             "weight_decay": self.weight_decay,
+            "optimizer_name": self.optimizer_name,
+            "lr_schedule": check_lr_schedule(self.lr_schedule),
             "verbose": bool(self.verbose),
         }
 

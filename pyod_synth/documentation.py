@@ -11,6 +11,11 @@ PARAMETERS = """contamination : float in (0, 0.5] or PyThresh object, default=0.
     image_shape : tuple (C, H, W) or None, default=None
         Shape of the images in flattened rows; None takes 2-D input for a table."""
 
+OPTIMIZATION = """optimizer_name : {"adam", "adamw", "sgd"}, default="adamw"
+        Torch's optimiser of all networks; "adamw" decouples the weight decay from the loss.
+    lr_schedule : {"cosine", "constant"} or sequence of int, default="cosine"
+        How learning rates go on: along a cosine to zero, not at all, or divided by ten after each of these epochs."""
+
 VERBOSE = """verbose : int, default=0
         0 is silent, 1 shows a progress bar on standard error."""
 
@@ -38,8 +43,14 @@ HISTORY = """history_ : list of float
 
 
 def complete(docstring: str | None) -> str | None:
-    """Put the shared parts in the place of ``{shared parameters}``, ``{verbose}``, ``{attributes}``, ``{history}``."""
-    parts = {"shared parameters": PARAMETERS, "verbose": VERBOSE, "attributes": ATTRIBUTES, "history": HISTORY}
+    """Put the shared parts in the place of their names in braces, as of ``{shared parameters}``."""
+    parts = {
+        "shared parameters": PARAMETERS,
+        "optimization": OPTIMIZATION,
+        "verbose": VERBOSE,
+        "attributes": ATTRIBUTES,
+        "history": HISTORY,
+    }
     for name, text in parts.items():
         docstring = docstring and docstring.replace(f"{{{name}}}", text)
     return docstring

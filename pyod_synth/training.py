@@ -6,7 +6,7 @@ than the networks of this package do.
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
@@ -18,6 +18,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pyod_synth.core import Core
+
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 # A block of rows that is computed at a time: small enough for a processor's cache, large enough to amortise each call.
 _BLOCK_ROWS, _BLOCK_ELEMENTS = 8192, 2**18
@@ -35,10 +37,12 @@ def epochs(
     epoch_num: int,
     batch_size: int,
     lr: float,
-    weight_decay: float,
+    optimizer_name: str = "adamw",
+    lr_schedule: str | Sequence[int] = "cosine",
+    weight_decay: float = 0.0,
     verbose: bool = False,
 ) -> Iterator[float]:
-    """Train a core by AdamW with a cosine-decayed learning rate, an epoch for each item asked for.
+    """Train a core, an epoch for each item asked for.
 
     Batches are drawn from what ``core.prepare`` makes of the rows. Every batch gives each of ``core.players()`` one
     step, in order. The core stays in training mode, and is not calibrated. Its generator draws all random numbers.
@@ -58,8 +62,12 @@ def epochs(
         that no epoch ends with a batch of a few rows.
     lr : float
         Initial learning rate of players that state none.
-    weight_decay : float
-        AdamW's decoupled weight decay.
+    optimizer_name : {"adam", "adamw", "sgd"}, default="adamw"
+        Torch's optimiser of every player.
+    lr_schedule : {"cosine", "constant"} or sequence of int, default="cosine"
+        How rates go on: along a cosine to zero, not at all, or divided by ten after each of these epochs.
+    weight_decay : float, default=0.0
+        Decoupled from the loss for "adamw", else added to it as half of its square norm.
     verbose : bool, default=False
         Whether to show a progress bar on standard error.
 
@@ -77,10 +85,10 @@ def epochs(
     training_x, training_y = core.prepare(x, y)
     batch_num = math.ceil(len(training_x) / batch_size)
     optimizers = [
-        torch.optim.AdamW(player.parameters, lr=player.lr or lr, weight_decay=weight_decay, fused=True)
+        OPTIMIZERS[optimizer_name](player.parameters, lr=player.lr or lr, weight_decay=weight_decay, fused=True)
         for player in players
     ]
-    schedulers = [torch.optim.lr_scheduler.CosineAnnealingLR(o, epoch_num * batch_num) for o in optimizers]
+    schedulers = [_scheduler(optimizer, lr_schedule, epoch_num, batch_num) for optimizer in optimizers]
     core.train()
     for epoch in tqdm(range(epoch_num), desc=type(core).__name__, unit="epoch", disable=not verbose):
         total = torch.zeros((), dtype=torch.float32, device=x.device)
@@ -99,6 +107,16 @@ def epochs(
                 f"the loss of {type(core).__name__} is {mean} in epoch {epoch + 1}; a smaller lr may help"
             )
         yield mean
+
+
+def _scheduler(
+    optimizer: torch.optim.Optimizer, lr_schedule: str | Sequence[int], epoch_num: int, batch_num: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """Make what changes a rate, batch by batch."""
+    if lr_schedule == "cosine":
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epoch_num * batch_num)
+    drops = () if lr_schedule == "constant" else lr_schedule
+    return torch.optim.lr_scheduler.MultiStepLR(optimizer, [int(epoch) * batch_num for epoch in drops])
 
 
 @torch.no_grad()

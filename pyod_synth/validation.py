@@ -19,6 +19,7 @@ __all__ = [
     "StrOptions",
     "check_image_shape",
     "check_labels",
+    "check_lr_schedule",
     "check_parameters",
     "check_rows",
 ]
@@ -131,3 +132,23 @@ def check_image_shape(image_shape: Any) -> Shape | None:
     if len(shape) != 3 or not all(isinstance(size, Integral) and int(size) > 0 for size in shape):
         raise ValueError(f"image_shape must be three positive integers (C, H, W), got {image_shape!r}")
     return shape
+
+
+def check_lr_schedule(lr_schedule: Any) -> Any:
+    """Return the parameter, epochs as a tuple.
+
+    Raises
+    ------
+    ValueError
+        If it holds epochs that are not positive integers in rising order.
+    """
+    if isinstance(lr_schedule, str):
+        return lr_schedule
+    epochs = tuple(lr_schedule)
+    positive = all(isinstance(epoch, Integral) and not isinstance(epoch, bool) and int(epoch) > 0 for epoch in epochs)
+    if not positive or list(epochs) != sorted(set(epochs)):
+        raise ValueError(
+            "lr_schedule must be 'cosine', 'constant' or epochs, positive integers in rising order, after which the "
+            f"learning rate is divided by ten, got {lr_schedule!r}"
+        )
+    return epochs

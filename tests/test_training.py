@@ -157,6 +157,34 @@ def test_steps_are_those_of_adamw_along_a_cosine(weight_decay):
     assert core.centre.item() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("lr_schedule", "rates"),
+    [
+        ("constant", [0.1] * 12),
+        ((1, 4), [0.1] * 2 + [0.01] * 6 + [0.001] * 4),  # epochs of two steps
+        ([9], [0.1] * 12),
+        ((), [0.1] * 12),
+    ],
+)
+@pytest.mark.parametrize("optimizer_name", ["adam", "sgd"])
+def test_steps_of_other_optimizers_and_schedules(optimizer_name, lr_schedule, rates):
+    core = Mean(1)
+    core.training_loss = lambda x, y: -core.centre.sum()  # of slope 1: a step is as long as its rate for both
+    options = {"optimizer_name": optimizer_name, "lr_schedule": lr_schedule}
+    train(core, torch.zeros(8, 1), None, epoch_num=6, batch_size=4, lr=0.1, weight_decay=0.0, **options)
+    assert core.centre.item() == pytest.approx(sum(rates), rel=1e-5)
+
+
+def test_weight_decay_of_sgd_is_part_of_the_slope():
+    core, expected = Mean(1), 0.0
+    core.training_loss = lambda x, y: -core.centre.sum()
+    options = {"optimizer_name": "sgd", "lr_schedule": "constant", "weight_decay": 0.5}
+    train(core, torch.zeros(8, 1), None, epoch_num=6, batch_size=4, lr=0.1, **options)
+    for _ in range(12):
+        expected += 0.1 * (1 - 0.5 * expected)
+    assert core.centre.item() == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("verbose", [True, False])
 def test_progress_is_shown_on_request(capsys, verbose):
     train(Mean(1), torch.zeros(8, 1), None, verbose=verbose, **OPTIONS)

@@ -233,7 +233,8 @@ class AnoRand(DeepDetector):
     batch_size : int, default=128
         Rows per optimiser step.
     weight_decay : float, default=0.0
-        AdamW's decoupled weight decay.
+        Weight decay.
+    {optimization}
     {verbose}
     {shared parameters}
 

@@ -209,7 +209,8 @@ class DHAG(DeepDetector):
     batch_size : int, default=512
         Rows per optimiser step.
     weight_decay : float, default=0.0
-        AdamW's decoupled weight decay.
+        Weight decay.
+    {optimization}
     {verbose}
     {shared parameters}
 

@@ -218,7 +218,8 @@ class NoveltyNormalization(DeepDetector):
     batch_size : int, default=256
         Rows per optimiser step.
     weight_decay : float, default=0.0
-        AdamW's decoupled weight decay.
+        Weight decay.
+    {optimization}
     {verbose}
     {shared parameters}
 

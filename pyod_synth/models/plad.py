@@ -208,7 +208,8 @@ class PLAD(DeepDetector):
     batch_size : int, default=256
         Rows per optimiser step.
     weight_decay : float, default=1e-4
-        AdamW's decoupled weight decay.
+        Weight decay.
+    {optimization}
     {verbose}
     {shared parameters}
 
