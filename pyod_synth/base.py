@@ -76,14 +76,14 @@ class CoreDetector(_Attributes, PyODDetector):
     """
 
     contamination: Any = 0.1
-    preprocessing: bool = True
+    preprocessing: bool | str = True
     device: str | torch.device | None = None
     random_state: RandomState = 42
     image_shape: tuple[int, ...] | None = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "contamination": [Interval(Real, 0, 0.5, closed="right"), HasMethods(["fit", "predict"])],
-        "preprocessing": ["boolean"],
+        "preprocessing": ["boolean", StrOptions({"minmax"})],
         "device": [str, torch.device, None],
         "random_state": ["random_state"],
         "image_shape": [tuple, list, None],
@@ -92,7 +92,7 @@ class CoreDetector(_Attributes, PyODDetector):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Complete the docstring of a detector."""
         super().__init_subclass__(**kwargs)
-        cls.__doc__ = complete(cls.__doc__)
+        cls.__doc__ = complete(cls.__doc__, getattr(cls, "optimizer_name", None), getattr(cls, "lr_schedule", None))
 
     def __post_init__(self) -> None:
         """Let PyOD check the contamination."""

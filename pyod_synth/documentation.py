@@ -1,9 +1,12 @@
 """Docstrings that all detectors share, written once: ``help`` shows them with each detector."""
 
+import json
+from typing import Any
+
 PARAMETERS = """contamination : float in (0, 0.5] or PyThresh object, default=0.1
         Expected share of anomalies in the training rows; sets ``threshold_`` and nothing else.
-    preprocessing : bool, default=True
-        Whether to standardise each feature of a table, or each channel of an image.
+    preprocessing : bool or "minmax", default=True
+        Whether to standardise each feature of a table, or each channel of an image; "minmax" scales it to [0, 1].
     device : str, torch.device or None, default=None
         Where to compute. None takes a CUDA device if there is one, else the CPU.
     random_state : int, RandomState instance or None, default=42
@@ -11,9 +14,9 @@ PARAMETERS = """contamination : float in (0, 0.5] or PyThresh object, default=0.
     image_shape : tuple (C, H, W) or None, default=None
         Shape of the images in flattened rows; None takes 2-D input for a table."""
 
-OPTIMIZATION = """optimizer_name : {"adam", "adamw", "sgd"}, default="adamw"
+OPTIMIZATION = """optimizer_name : {"adam", "adamw", "sgd"}, default={optimizer_name}
         Torch's optimiser of all networks; "adamw" decouples the weight decay from the loss.
-    lr_schedule : {"cosine", "constant"} or sequence of int, default="cosine"
+    lr_schedule : {"cosine", "constant"} or sequence of int, default={lr_schedule}
         How learning rates go on: along a cosine to zero, not at all, or divided by ten after each of these epochs."""
 
 VERBOSE = """verbose : int, default=0
@@ -42,8 +45,19 @@ HISTORY = """history_ : list of float
         Mean loss of each epoch, summed over the networks that have losses of their own."""
 
 
-def complete(docstring: str | None) -> str | None:
-    """Put the shared parts in the place of their names in braces, as of ``{shared parameters}``."""
+def complete(docstring: str | None, optimizer_name: Any = None, lr_schedule: Any = None) -> str | None:
+    """Put the shared parts in the place of their names in braces, as of ``{shared parameters}``.
+
+    Parameters
+    ----------
+    docstring : str or None
+    optimizer_name, lr_schedule : object
+        The detector's defaults, if it trains.
+    """
+    defaults = {
+        "{optimizer_name}": f'"{optimizer_name}"',
+        "{lr_schedule}": json.dumps(lr_schedule) if isinstance(lr_schedule, str) else str(lr_schedule),
+    }
     parts = {
         "shared parameters": PARAMETERS,
         "optimization": OPTIMIZATION,
@@ -51,6 +65,6 @@ def complete(docstring: str | None) -> str | None:
         "attributes": ATTRIBUTES,
         "history": HISTORY,
     }
-    for name, text in parts.items():
-        docstring = docstring and docstring.replace(f"{{{name}}}", text)
+    for name, text in ({f"{{{name}}}": text for name, text in parts.items()} | defaults).items():
+        docstring = docstring and docstring.replace(name, text)
     return docstring

@@ -410,6 +410,13 @@ def test_preprocessing_off_leaves_values(detector, table):
     np.testing.assert_allclose(on.decision_scores_, off.decision_scores_, rtol=1e-3, atol=1e-3)
 
 
+def test_preprocessing_to_a_range_is_that_of_the_training_rows(detector, table):
+    scaled = (table - table.min(axis=0)) / np.ptp(table, axis=0)
+    clf = small(detector, preprocessing="minmax").fit(table)
+    off = small(detector, preprocessing=False).fit(scaled)
+    np.testing.assert_allclose(clf.decision_scores_, off.decision_scores_, rtol=1e-3, atol=1e-3)
+
+
 def test_labels_are_required_and_checked_when_they_are_used(detector, table):
     if "use_labels" not in detector().get_params():
         assert detector.use_labels is False

@@ -11,6 +11,7 @@ import pyod_synth
 
 SCORES = json.loads(Path(__file__).with_suffix(".json").read_text())
 _SHARED = {"epoch_num": 4, "batch_size": 32, "lr": 5e-3, "random_state": 3}
+_SHARED |= {"optimizer_name": "adamw", "lr_schedule": "cosine"}
 _PLAD = {"lam": 3.0, "hidden_size": 12, "latent_size": 4, "weight_decay": 1e-4}
 _DHAG = {"n_perturbators": 3, "hidden_size": 12, "latent_size": 6, "perturbator_lr": 1e-3}
 _ANORAND = {"hidden_size": 16, "latent_size": 8}

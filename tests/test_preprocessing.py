@@ -25,7 +25,17 @@ def test_inverse(table, images, enabled):
 
 
 def test_disabled_only_converts(table):
-    np.testing.assert_array_equal(Standardizer(enabled=False).fit(table).transform(table), table.astype(np.float32))
+    np.testing.assert_array_equal(Standardizer(False).fit(table).transform(table), table.astype(np.float32))
+
+
+def test_min_and_max_of_training_rows_are_0_and_1(table, images):
+    for X in (table, images):
+        scaler = Standardizer("minmax").fit(X)
+        axes = (0, *range(2, X.ndim))
+        low, high = X.min(axis=axes, keepdims=True), X.max(axis=axes, keepdims=True)
+        beyond = X + (high - low)
+        np.testing.assert_allclose(scaler.transform(beyond), (beyond - low) / (high - low), rtol=1e-5)
+        np.testing.assert_allclose(scaler.inverse_transform(scaler.transform(X)), X, rtol=1e-5, atol=1e-5)
 
 
 def test_constant_features_keep_their_units():

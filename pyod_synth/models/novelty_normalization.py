@@ -18,6 +18,7 @@ Where the default values come from
 ----------------------------------
 - The paper, section 4.2, for MNIST: ``lam1=0.5``, ``lam2=1e-5``, ``latent_size=32`` (64 for CIFAR-10),
   ``novelty_layers=2`` (3 for CIFAR-10).
+- The paper, ibid.: Adam, with a rate divided by ten every 30 epochs, ``lr_schedule=(30, 60)``.
 - Ours, since the paper is silent: ``lr``, ``epoch_num``, ``batch_size``, ``hidden_size``, and no weight decay.
 
 Deviations from the paper
@@ -33,11 +34,11 @@ Deviations from the paper
 - S_min and S_max are constants to the gradient. A gradient through them would make the loss blind to the size of S: it
   is lowest where one row of a batch is restored worst, not where all are restored well.
 - Eq. 1 writes a norm, and the text calls it the mean square error; the latter is what is minimised.
-- The optimiser is AdamW with a cosine-decayed learning rate, not steps; grey images get two convolutional layers of 16
-  and 32 filters, others three of 32, 64 and 128.
+- Grey images get two convolutional layers of 16 and 32 filters, others three of 32, 64 and 128.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -251,6 +252,8 @@ class NoveltyNormalization(DeepDetector):
     latent_size: int = 32
     epoch_num: int | None = 90
     weight_decay: float = 0.0
+    optimizer_name: str = "adam"
+    lr_schedule: str | Sequence[int] = (30, 60)
 
     _parameter_constraints = {
         **DeepDetector._parameter_constraints,

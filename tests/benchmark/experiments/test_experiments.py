@@ -166,7 +166,14 @@ def test_parameters_of_papers():
         "PLAD": {"lam": 3.0, "lr": 1e-3, "epoch_num": 100},
         "DHAG": {"lr": 5e-3, "perturbator_lr": 1e-5, "batch_size": 512},
         "AnoRand": {"lr": 1e-4, "epoch_num": 200, "batch_size": 128},
-        "NoveltyNormalization": {"lam1": 0.5, "lam2": 1e-5, "latent_size": 32, "novelty_layers": 2},
+        "NoveltyNormalization": {
+            "lam1": 0.5,
+            "lam2": 1e-5,
+            "latent_size": 32,
+            "novelty_layers": 2,
+            "optimizer_name": "adam",
+            "lr_schedule": (30, 60),
+        },
         "NCAE": {"sigma": 0.1, "tau": 0.1, "lr": 0.01, "batch_size": 128},
     }.items():
         defaults = detectors.build(DetectorSpec(name), 0).get_params()
