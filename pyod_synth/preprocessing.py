@@ -24,7 +24,8 @@ class Standardizer:
     Parameters
     ----------
     scaling : bool or "minmax", default=True
-        Whether to standardise; "minmax" scales to [0, 1]. If False, rows pass unchanged but for the conversion to float32.
+        Whether to standardise; "minmax" scales to [0, 1]. If False, rows pass unchanged but for the conversion to
+        float32.
     """
 
     def __init__(self, scaling: bool | str = True):
