@@ -62,8 +62,9 @@ def check_rows(
     Raises
     ------
     ValueError
-        If there are too few rows, values that are not finite, or rows of another shape.
+        If there are too few rows, values that are masked, no numbers or not finite, or rows of another shape.
     """
+    _check_numbers(X, "X")
     if not hasattr(X, "ndim"):
         X = np.asarray(X)
     if X.ndim not in (2, 4):
@@ -107,8 +108,9 @@ def check_labels(y: Any, X: np.ndarray) -> np.ndarray[Any, np.dtype[np.int64]]:
     Raises
     ------
     ValueError
-        If there are none, another number than there are rows, or other values than 0 and 1.
+        If there are none, another number than there are rows, or values that are masked or other than 0 and 1.
     """
+    _check_numbers(y, "y")
     if y is None:
         raise ValueError("y is required with use_labels=True: 1 = known anomaly, 0 = normal or unlabelled; got None")
     y = column_or_1d(y)
@@ -116,6 +118,32 @@ def check_labels(y: Any, X: np.ndarray) -> np.ndarray[Any, np.dtype[np.int64]]:
     if not np.isin(y, (0, 1)).all():
         raise ValueError(f"y must hold 0 (normal or unlabelled) and 1 (known anomaly) only, got {np.unique(y)[:5]}")
     return y.astype(np.int64)
+
+
+def _check_numbers(values: Any, name: str) -> None:
+    """Refuse what would pass for numbers, or be refused without naming the columns."""
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked values, of which nothing is known: fill them, as {name}.filled does")
+    if hasattr(values, "columns") and hasattr(values, "items"):  # a data frame
+        wrong = [str(column) for column, entries in values.items() if not _is_numeric(entries)]
+        if wrong:
+            raise ValueError(
+                f"{name} must hold numbers, got other values in its columns {wrong}: encode or drop them first, as "
+                "scikit-learn's ColumnTransformer does"
+            )
+    elif getattr(getattr(values, "dtype", None), "kind", None) in ("m", "M"):
+        raise ValueError(f"{name} must hold numbers, got dates or times ({values.dtype})")
+
+
+def _is_numeric(column: Any) -> bool:
+    kind = column.dtype.kind
+    if kind in "biufcmM":
+        return kind not in "mM"
+    try:
+        column.astype(float)
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def check_image_shape(image_shape: Any) -> Shape | None:

@@ -410,6 +410,43 @@ def test_preprocessing_off_leaves_values(detector, table):
     np.testing.assert_allclose(on.decision_scores_, off.decision_scores_, rtol=1e-3, atol=1e-3)
 
 
+def test_masked_values_and_dates_are_no_numbers(detector, table, images):
+    for X in (table, images):
+        masked = np.ma.masked_array(X, mask=False)
+        clf = small(detector).fit(masked)  # nothing of it is masked
+        masked[(3, *[0] * (X.ndim - 1))] = np.ma.masked
+        for method in (small(detector).fit, clf.decision_function):
+            with pytest.raises(ValueError, match="X has masked values"):
+                method(masked)
+    clf = small(detector).fit(table)
+    for kind in ("datetime64[ns]", "timedelta64[s]"):
+        times = table.astype(np.int64).astype(kind)
+        for method in (small(detector).fit, clf.decision_function):
+            with pytest.raises(ValueError, match="X must hold numbers, got dates or times"):
+                method(times)
+
+
+def test_columns_that_are_no_numbers_are_named(detector, table):
+    frame = pd.DataFrame(table, columns=[f"f{i}" for i in range(table.shape[1])])
+    clf = small(detector).fit(frame)
+    as_text = frame.assign(f0=frame["f0"].astype(str))  # text of numbers is read
+    np.testing.assert_allclose(clf.decision_function(as_text), clf.decision_scores_, rtol=1e-4, atol=1e-4)
+    other = frame.assign(f0="a", f2=pd.Timestamp("2026-01-01"))
+    for method in (small(detector).fit, clf.decision_function):
+        with pytest.raises(ValueError, match=r"X must hold numbers, got other values in its columns \['f0', 'f2'\]"):
+            method(other)
+    with pytest.raises(ValueError, match="NaN"):
+        clf.decision_function(frame.assign(f0=[None, *frame["f0"][1:]]))
+
+
+def test_masked_labels_are_no_labels(detector, table):
+    if "use_labels" in detector().get_params():
+        y = np.ma.masked_array(np.arange(len(table)) % 9 == 0, mask=np.arange(len(table)) == 4).astype(int)
+        with pytest.raises(ValueError, match="y has masked values"):
+            small(detector, use_labels=True).fit(table, y)
+        small(detector, use_labels=True).fit(table, pd.Series(y.filled(0)))
+
+
 def test_preprocessing_to_a_range_is_that_of_the_training_rows(detector, table):
     scaled = (table - table.min(axis=0)) / np.ptp(table, axis=0)
     clf = small(detector, preprocessing="minmax").fit(table)
