@@ -25,6 +25,7 @@ from pyod_synth.validation import (
     HasMethods,
     Interval,
     StrOptions,
+    check_device,
     check_image_shape,
     check_labels,
     check_lr_schedule,
@@ -238,12 +239,12 @@ class CoreDetector(_Attributes, PyODDetector):
     def _check_training_rows(self, X: Any, y: Any) -> Rows:
         """Check parameters, rows and labels, and scale the rows; nothing is set on the detector."""
         check_parameters(self)
+        device = check_device(self.device)
         holder = self._copy(self.get_params(deep=False))
         X = check_rows(holder, X, shape=check_image_shape(self.image_shape), fitting=True)
         names = {name: value for name, value in vars(holder).items() if name.endswith("_in_")}
         labels = torch.from_numpy(check_labels(y, X)) if self.use_labels else None
         standardizer = Standardizer(self.preprocessing).fit(X)
-        device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
         x = torch.from_numpy(standardizer.transform(X)).to(device)
         return Rows(x, None if labels is None else labels.to(device), standardizer, names)
 

@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_parameter_constraints
@@ -17,6 +18,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "StrOptions",
+    "check_device",
     "check_image_shape",
     "check_labels",
     "check_lr_schedule",
@@ -36,6 +38,12 @@ def check_parameters(detector: Any) -> None:
         Naming the parameter, what was got and what is allowed.
     """
     parameters = detector.get_params(deep=False)
+    for name, allowed in detector._parameter_constraints.items():
+        # booleans are integers to Python, and would be taken for 0 and 1
+        if isinstance(value := parameters.get(name), (bool, np.bool_)) and not any(
+            kind in ("boolean", "verbose") for kind in allowed if isinstance(kind, str)
+        ):
+            raise ValueError(f"The {name!r} parameter of {type(detector).__name__} must be no boolean, got {value!r}")
     validate_parameter_constraints(detector._parameter_constraints, parameters, type(detector).__name__)
 
 
@@ -144,6 +152,27 @@ def _is_numeric(column: Any) -> bool:
     except (ValueError, TypeError):
         return False
     return True
+
+
+def check_device(device: str | torch.device | None) -> torch.device:
+    """Find the device of the parameter; None takes a CUDA device if there is one, else the CPU.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device here; the message lists those there are.
+    """
+    there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    there += ["mps"] if torch.backends.mps.is_available() else []
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        found = None
+    if found is None or not any(name in there for name in (str(found), f"{found.type}:{found.index or 0}", found.type)):
+        raise ValueError(f"device must be None or one of {there} on this machine, got {str(device)!r}")
+    return found
 
 
 def check_image_shape(image_shape: Any) -> Shape | None:

@@ -311,6 +311,13 @@ def test_shapes_that_do_not_fit(detector, table, images):
         ("image_shape", (1, 0, 3)),
         ("image_shape", 3),
         ("device", 7),
+        ("device", "nonsense"),
+        ("device", "cuda:99"),
+        ("device", torch.device("meta")),
+        ("lr", True),
+        ("batch_size", True),
+        ("epoch_num", True),
+        ("random_state", True),
         ("contamination", 0.7),
     ],
 )
