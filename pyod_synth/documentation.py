@@ -1,6 +1,5 @@
 """Docstrings that all detectors share, written once: ``help`` shows them with each detector."""
 
-import json
 from typing import Any
 
 PARAMETERS = """contamination : float in (0, 0.5] or PyThresh object, default=0.1
@@ -54,10 +53,8 @@ def complete(docstring: str | None, optimizer_name: Any = None, lr_schedule: Any
     optimizer_name, lr_schedule : object
         The detector's defaults, if it trains.
     """
-    defaults = {
-        "{optimizer_name}": f'"{optimizer_name}"',
-        "{lr_schedule}": json.dumps(lr_schedule) if isinstance(lr_schedule, str) else str(lr_schedule),
-    }
+    defaults = {"{optimizer_name}": optimizer_name, "{lr_schedule}": lr_schedule}
+    defaults = {name: repr(default).replace("'", '"') for name, default in defaults.items()}
     parts = {
         "shared parameters": PARAMETERS,
         "optimization": OPTIMIZATION,

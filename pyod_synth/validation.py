@@ -144,14 +144,14 @@ def _check_numbers(values: Any, name: str) -> None:
 
 
 def _is_numeric(column: Any) -> bool:
-    kind = column.dtype.kind
-    if kind in "biufcmM":
-        return kind not in "mM"
+    """Tell whether the entries are numbers, or can be read as such."""
+    if column.dtype.kind in "biufc":
+        return True
     try:
         column.astype(float)
     except (ValueError, TypeError):
         return False
-    return True
+    return column.dtype.kind not in "mM"
 
 
 def check_device(device: str | torch.device | None) -> torch.device:
@@ -170,7 +170,7 @@ def check_device(device: str | torch.device | None) -> torch.device:
         found = torch.device(device)
     except RuntimeError:
         found = None
-    if found is None or not any(name in there for name in (str(found), f"{found.type}:{found.index or 0}", found.type)):
+    if found is None or not {found.type, f"{found.type}:{found.index or 0}"}.intersection(there):
         raise ValueError(f"device must be None or one of {there} on this machine, got {str(device)!r}")
     return found
 

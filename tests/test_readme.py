@@ -112,6 +112,15 @@ def test_tables_of_gated_knn_are_those_of_the_records(results, table):
     assert table(frame_of(results)).to_markdown() in RESULTS
 
 
+@pytest.mark.parametrize("detector", ["DiscountFrom1", "GatedKNN", "DiscountFrom10", "WithoutDiscount"])
+def test_discounts_are_those_of_the_records(detector):
+    cells = [
+        cell for results in ("gated_knn", "gated_knn_embeddings") for cell in protocols(frame_of(results)).loc[detector]
+    ]
+    assert len(cells) == 4
+    assert " | ".join(cells) in RESULTS
+
+
 def test_ablation_is_that_of_the_records():
     records = [record for record in RecordsFile(FOLDER / "ablation" / "records.jsonl").read() if record.status == "ok"]
     frame = to_frame([record for record in records if record.cell.max_rows == 10_000])
