@@ -7,6 +7,7 @@ import numpy as np
 from pyod.models.base import BaseDetector
 from scipy.stats import binom
 from sklearn import config_context
+from sklearn.base import BaseEstimator
 
 from pyod_synth.validation import check_parameters
 
@@ -31,6 +32,22 @@ class PyODDetector(BaseDetector):
         if name == "contamination" and isinstance(value, Real) and not isinstance(value, (float, int)):
             value = float(value)
         super().__setattr__(name, value)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters and their values; see :meth:`sklearn.base.BaseEstimator.get_params`.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Add the parameters of parameters that have some.
+
+        Returns
+        -------
+        dict of str to object
+        """
+        # PyOD pushes and pops the process's warning filters around each parameter: in threads that do so at once, one
+        # finds the list empty, and its fit fails.
+        return dict(BaseEstimator.get_params(self, deep))
 
     def predict_proba(self, X: Any, method: str = "linear", return_confidence: bool = False) -> Any:
         """Probability of being normal and of being an anomaly; see :meth:`pyod.models.base.BaseDetector.predict_proba`.

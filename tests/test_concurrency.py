@@ -6,6 +6,7 @@ import pickle
 import random
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -163,6 +164,16 @@ def test_fits_at_once_are_as_fits_in_turn(detector, table):
     with nothing_changes():
         scores = at_once(fit, range(3))
     np.testing.assert_allclose(scores, expected, rtol=1e-6)
+
+
+def test_fits_leave_the_warning_filters_alone(detector, table, monkeypatch):
+    """They belong to the whole process: a thread that pops what another has pushed leaves a fit without its own."""
+    filters, pushed = warnings.filters[:], []
+    simplefilter = warnings.simplefilter
+    monkeypatch.setattr(warnings, "simplefilter", lambda *given, **named: pushed.append(given) or simplefilter(*given))
+    small(detector).fit(table).get_params()
+    assert [given for given in pushed if DeprecationWarning in given] == []
+    assert warnings.filters == filters
 
 
 @pytest.mark.usefixtures("two_threads")
