@@ -6,7 +6,7 @@ numpy, PyOD or optimisers. ``training.py`` drives it, ``base.py`` wraps it into 
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,17 +17,15 @@ class Player(NamedTuple):
 
     Parameters
     ----------
-    parameters : iterable of torch.nn.Parameter
-        The parameters that this player may change.
+    parameters : iterable of torch.nn.Parameter or of dict
+        The parameters that this player may change; or torch's parameter groups, ``{"params": [...], "lr": 1e-4}``,
+        whose options go before the detector's.
     loss : callable (x, y) -> Tensor of shape ()
         What the player minimises; called with a batch just as :meth:`Core.training_loss` is.
-    lr : float or None
-        Learning rate of this player; None takes the detector's ``lr``.
     """
 
-    parameters: Iterable[nn.Parameter]
+    parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]]
     loss: Callable[[Tensor, Tensor | None], Tensor]
-    lr: float | None = None
 
 
 class Core(nn.Module, ABC):

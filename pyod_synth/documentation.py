@@ -13,8 +13,8 @@ PARAMETERS = """contamination : float in (0, 0.5] or PyThresh object, default=0.
     image_shape : tuple (C, H, W) or None, default=None
         Shape of the images in flattened rows; None takes 2-D input for a table."""
 
-OPTIMIZATION = """optimizer_name : {"adam", "adamw", "sgd"}, default={optimizer_name}
-        Torch's optimiser of all networks; "adamw" decouples the weight decay from the loss.
+OPTIMIZATION = """optimizer_name : {"adam", "adamw", "amsgrad", "sgd"}, default={optimizer_name}
+        Torch's optimiser of all networks; "adamw" decouples the weight decay from the loss, "amsgrad" is Adam with it.
     lr_schedule : {"cosine", "constant"} or sequence of int, default={lr_schedule}
         How learning rates go on: along a cosine to zero, not at all, or divided by ten after each of these epochs."""
 

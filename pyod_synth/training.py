@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 from typing import TypeVar
 
@@ -19,7 +20,12 @@ from tqdm import tqdm
 
 from pyod_synth.core import Core
 
-OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "amsgrad": partial(torch.optim.Adam, amsgrad=True),
+    "sgd": torch.optim.SGD,
+}
 
 # A block of rows that is computed at a time: small enough for a processor's cache, large enough to amortise each call.
 _BLOCK_ROWS, _BLOCK_ELEMENTS = 8192, 2**18
@@ -61,8 +67,8 @@ def epochs(
         Rows per step; smaller when there are fewer rows. The rows of an epoch are spread evenly over its batches, so
         that no epoch ends with a batch of a few rows.
     lr : float
-        Initial learning rate of players that state none.
-    optimizer_name : {"adam", "adamw", "sgd"}, default="adamw"
+        Initial learning rate of parameters for which no player states one.
+    optimizer_name : {"adam", "adamw", "amsgrad", "sgd"}, default="adamw"
         Torch's optimiser of every player.
     lr_schedule : {"cosine", "constant"} or sequence of int, default="cosine"
         How rates go on: along a cosine to zero, not at all, or divided by ten after each of these epochs.
@@ -81,23 +87,24 @@ def epochs(
     FloatingPointError
         If a loss stops being finite.
     """
-    players = [player._replace(parameters=list(player.parameters)) for player in core.players()]
+    losses, optimizers = [], []
+    for player in core.players():
+        losses.append(player.loss)
+        parameters = list(player.parameters)
+        optimizers.append(OPTIMIZERS[optimizer_name](parameters, lr=lr, weight_decay=weight_decay, fused=True))
+    moved = [[entry for group in optimizer.param_groups for entry in group["params"]] for optimizer in optimizers]
     training_x, training_y = core.prepare(x, y)
     batch_num = math.ceil(len(training_x) / batch_size)
-    optimizers = [
-        OPTIMIZERS[optimizer_name](player.parameters, lr=player.lr or lr, weight_decay=weight_decay, fused=True)
-        for player in players
-    ]
     schedulers = [_scheduler(optimizer, lr_schedule, epoch_num, batch_num) for optimizer in optimizers]
     core.train()
     for epoch in tqdm(range(epoch_num), desc=type(core).__name__, unit="epoch", disable=not verbose):
         total = torch.zeros((), dtype=torch.float32, device=x.device)
         order = torch.randperm(len(training_x), generator=core.generator, device=x.device)
         for rows in order.tensor_split(batch_num):
-            for player, optimizer, scheduler in zip(players, optimizers, schedulers, strict=True):
-                loss = player.loss(training_x[rows], None if training_y is None else training_y[rows])
+            for loss_of, parameters, optimizer, scheduler in zip(losses, moved, optimizers, schedulers, strict=True):
+                loss = loss_of(training_x[rows], None if training_y is None else training_y[rows])
                 optimizer.zero_grad()
-                loss.backward(inputs=player.parameters)  # opponents' gradients are not worth their time
+                loss.backward(inputs=parameters)  # opponents' gradients are not worth their time
                 optimizer.step()
                 scheduler.step()
                 total += loss.detach()

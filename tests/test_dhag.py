@@ -152,9 +152,9 @@ def test_batches_of_one_label_only(x):
 
 def test_players_share_all_parameters_and_step_at_rates_of_their_own():
     core = make_core()
-    first, second = core.players()
-    assert (first.lr, second.lr) == (None, 1e-4)
-    sets = [{id(parameter) for parameter in player.parameters} for player in (first, second)]
+    others, (perturbing,) = (list(player.parameters) for player in core.players())
+    assert perturbing["lr"] == 1e-4
+    sets = [{id(parameter) for parameter in parameters} for parameters in (others, perturbing["params"])]
     assert not sets[0] & sets[1]
     assert sets[0] | sets[1] == {id(parameter) for parameter in core.parameters()}
     assert sets[1] == {id(parameter) for parameter in core.perturbators.parameters()}
@@ -162,7 +162,8 @@ def test_players_share_all_parameters_and_step_at_rates_of_their_own():
 
 def test_perturbators_learn_from_their_own_loss_alone(x):
     core = make_core()
-    (others, loss, _), (perturbing, perturbators_loss, _) = core.players()
+    (others, loss), (_, perturbators_loss) = core.players()
+    perturbing = list(core.perturbators.parameters())
     loss(x).backward()
     assert all(parameter.grad is None for parameter in perturbing)
     assert all(parameter.grad is not None for parameter in others)

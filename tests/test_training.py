@@ -42,7 +42,7 @@ class Mean(Core):
 
 
 class Duel(Core):
-    """Two players with losses of their own: one follows the rows, the other follows the first."""
+    """Two players with losses and rates of their own: one follows the rows, the other follows the first."""
 
     def __init__(self):
         super().__init__()
@@ -50,7 +50,7 @@ class Duel(Core):
         self.moves = []
 
     def players(self):
-        return [Player([self.first], self.first_loss, lr=0.1), Player([self.second], self.second_loss)]
+        return [Player([{"params": [self.first], "lr": 0.1}], self.first_loss), Player([self.second], self.second_loss)]
 
     def first_loss(self, x, y):
         self.moves.append("first")
@@ -166,7 +166,7 @@ def test_steps_are_those_of_adamw_along_a_cosine(weight_decay):
         ((), [0.1] * 12),
     ],
 )
-@pytest.mark.parametrize("optimizer_name", ["adam", "sgd"])
+@pytest.mark.parametrize("optimizer_name", ["adam", "amsgrad", "sgd"])
 def test_steps_of_other_optimizers_and_schedules(optimizer_name, lr_schedule, rates):
     core = Mean(1)
     core.training_loss = lambda x, y: -core.centre.sum()  # of slope 1: a step is as long as its rate for both
@@ -183,6 +183,33 @@ def test_weight_decay_of_sgd_is_part_of_the_slope():
     for _ in range(12):
         expected += 0.1 * (1 - 0.5 * expected)
     assert core.centre.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_amsgrad_steps_stay_short_after_a_steep_batch():
+    def end(optimizer_name):
+        core, slopes = Mean(1), iter([100.0] + [1.0] * 199)
+        core.training_loss = lambda x, y: -core.centre.sum() * next(slopes)
+        options = {"optimizer_name": optimizer_name, "lr_schedule": "constant", "epoch_num": 200, "batch_size": 8}
+        train(core, torch.zeros(8, 1), None, lr=0.1, **options)
+        return core.centre.item()
+
+    mean, square, largest, expected = 0.0, 0.0, 0.0, 0.0  # of Reddi et al., with Adam's corrections of the start
+    for step, slope in enumerate([100.0] + [1.0] * 199, start=1):
+        mean, square = 0.9 * mean + 0.1 * slope, 0.999 * square + 0.001 * slope**2
+        largest = max(largest, square)
+        expected += 0.1 * mean / (1 - 0.9**step) / (np.sqrt(largest / (1 - 0.999**step)) + 1e-8)
+    assert end("amsgrad") == pytest.approx(expected, rel=1e-4)
+    assert end("amsgrad") < end("adam")
+
+
+def test_groups_of_a_player_have_rates_of_their_own_under_one_schedule():
+    core = Duel()
+    groups = [{"params": [core.first], "lr": 0.1}, {"params": [core.second]}]
+    core.players = lambda: [Player(groups, lambda x, y: -(core.first + core.second).sum())]
+    options = {"optimizer_name": "sgd", "lr_schedule": (1,), "epoch_num": 2, "batch_size": 4}
+    train(core, torch.ones(8, 1), None, lr=0.01, **options)
+    assert core.first.item() == pytest.approx(2 * 0.1 + 2 * 0.01)
+    assert core.second.item() == pytest.approx(2 * 0.01 + 2 * 0.001)
 
 
 @pytest.mark.parametrize("verbose", [True, False])

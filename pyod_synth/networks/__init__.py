@@ -11,7 +11,9 @@ from pyod_synth.networks.tables import Flat, mlp
 __all__ = ["Flat", "Perturbators", "decoder", "encoder", "mlp"]
 
 
-def encoder(input_shape: Sequence[int], hidden: Sequence[int], out_features: int) -> nn.Sequential:
+def encoder(
+    input_shape: Sequence[int], hidden: Sequence[int], out_features: int, activation: type[nn.Module] = nn.SiLU
+) -> nn.Sequential:
     """Map rows to vectors: an MLP for tables, a LeNet for images.
 
     Parameters
@@ -21,6 +23,8 @@ def encoder(input_shape: Sequence[int], hidden: Sequence[int], out_features: int
     hidden : sequence of int
         Units of the hidden layers of a table's MLP.
     out_features : int
+    activation : type of nn.Module, default=nn.SiLU
+        Of a table's MLP.
 
     Returns
     -------
@@ -28,11 +32,13 @@ def encoder(input_shape: Sequence[int], hidden: Sequence[int], out_features: int
         Maps (batch, *input_shape) to (batch, out_features).
     """
     if len(input_shape) == 1:
-        return mlp([*input_shape, *hidden, out_features])
+        return mlp([*input_shape, *hidden, out_features], activation)
     return lenet(input_shape, out_features)
 
 
-def decoder(latent_size: int, hidden: Sequence[int], output_shape: Sequence[int]) -> nn.Sequential:
+def decoder(
+    latent_size: int, hidden: Sequence[int], output_shape: Sequence[int], activation: type[nn.Module] = nn.SiLU
+) -> nn.Sequential:
     """Map latent vectors to rows: an encoder's mirror image.
 
     Parameters
@@ -42,6 +48,8 @@ def decoder(latent_size: int, hidden: Sequence[int], output_shape: Sequence[int]
         Units of the hidden layers of a table's MLP, in their order here.
     output_shape : sequence of int
         (d,) or (C, H, W).
+    activation : type of nn.Module, default=nn.SiLU
+        Of a table's MLP.
 
     Returns
     -------
@@ -49,5 +57,5 @@ def decoder(latent_size: int, hidden: Sequence[int], output_shape: Sequence[int]
         Maps (batch, latent_size) to (batch, *output_shape).
     """
     if len(output_shape) == 1:
-        return mlp([latent_size, *hidden, *output_shape])
+        return mlp([latent_size, *hidden, *output_shape], activation)
     return lenet_decoder(latent_size, output_shape)

@@ -6,13 +6,15 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 
-def mlp(sizes: Sequence[int]) -> nn.Sequential:
-    """Fully connected layers with SiLU between them.
+def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.SiLU) -> nn.Sequential:
+    """Fully connected layers.
 
     Parameters
     ----------
     sizes : sequence of int
         Units of each layer, input and output included; at least two.
+    activation : type of nn.Module, default=nn.SiLU
+        What stands between the layers.
 
     Returns
     -------
@@ -21,7 +23,7 @@ def mlp(sizes: Sequence[int]) -> nn.Sequential:
     """
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.SiLU()]
+        layers += [nn.Linear(inputs, outputs), activation()]
     return nn.Sequential(*layers[:-1])
 
 
