@@ -121,10 +121,8 @@ class DHAGCore(Core):
     def players(self) -> list[Player]:
         """Let encoder and discriminator learn at the detector's rate, then the perturbators at their own."""
         others = [parameter for name, parameter in self.named_parameters() if not name.startswith("perturbators.")]
-        return [
-            Player(others, self.training_loss),
-            Player([{"params": list(self.perturbators.parameters()), "lr": self.perturbator_lr}], self.perturbators_loss),
-        ]
+        perturbing = {"params": list(self.perturbators.parameters()), "lr": self.perturbator_lr}
+        return [Player(others, self.training_loss), Player([perturbing], self.perturbators_loss)]
 
     def training_loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Give what encoder and discriminator minimise; perturbators learn from :meth:`perturbators_loss` alone."""
