@@ -412,7 +412,7 @@ def deepcopy_with(clf, core):
 
 def test_preprocessing_off_leaves_values(detector, table):
     standardised = (table - table.mean(axis=0)) / table.std(axis=0)
-    on = small(detector).fit(table)
+    on = small(detector, preprocessing=True).fit(table)
     off = small(detector, preprocessing=False).fit(standardised)
     np.testing.assert_allclose(on.decision_scores_, off.decision_scores_, rtol=1e-3, atol=1e-3)
 
@@ -457,7 +457,8 @@ def test_masked_labels_are_no_labels(detector, table):
 def test_preprocessing_to_a_range_is_that_of_the_training_rows(detector, table):
     scaled = (table - table.min(axis=0)) / np.ptp(table, axis=0)
     clf = small(detector, preprocessing="minmax").fit(table)
-    off = small(detector, preprocessing=False).fit(scaled)
+    # NCAE's decoder ends in a sigmoid where rows are scaled so, which they are already
+    off = small(detector, preprocessing="minmax" if detector.__name__ == "NCAE" else False).fit(scaled)
     np.testing.assert_allclose(clf.decision_scores_, off.decision_scores_, rtol=1e-3, atol=1e-3)
 
 

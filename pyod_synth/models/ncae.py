@@ -14,16 +14,22 @@ and the contaminated ones badly. To tell them apart it makes rows that are norma
 
       mean_normal |x - g(f(x))|^2 - repulsion * mean_contaminated |x - x'|^2,
 
-  where x' is the generated row whose latent is most similar to that of x, plus the adversarial losses (b) and (c);
-  D_l and D_s are opponents with optimisers of their own.
+  where x' is the generated row whose latent is most similar to that of x, plus the adversarial loss (b). The generator
+  g, which minimises (c), and its opponents D_l and D_s have optimisers of their own.
 
-The score is the reconstruction error.
+The score is the reconstruction error. With ``preprocessing="minmax"`` training rows lie in [0, 1] and g ends in a
+sigmoid, which bounds what generated rows gain by moving away.
 
 Where the default values come from
 ----------------------------------
-- The paper, section 3.1: ``tau=0.1``, ``sigma=0.1``, ``lr=0.01``, ``batch_size=128``; Eq. 7: ``repulsion=1`` and
-  ``adversarial_weight=1``.
-- Ours, since the paper is silent: ``gamma``, ``epoch_num``, ``hidden_size``, ``latent_size``, and no weight decay.
+- The paper, section 3.1: ``tau=0.1``, ``sigma=0.1``, ``batch_size=128``, Adam; Eq. 7: ``adversarial_weight=1``.
+- The authors' program: ``preprocessing="minmax"``, ``lr=1e-3``, ``adversarial_lr=5e-4``,
+  ``lr_schedule=(20, 50, 70, 90)``, ``weight_decay=5e-7``, Adam's first beta of 0.5 for the opponents, and the mean over
+  features for |.|^2. The paper's rate of 0.01, divided by ten every ten epochs, diverges.
+- Ours: ``repulsion=0.1``. Eq. 7 has 1, with a sum over features for |.|^2; with 1 the first goal is to generate rows
+  far from contaminated ones.
+- Ours, since both are silent on tables: ``gamma``, ``hidden_size``, ``latent_size``; and ``epoch_num=50``, of the
+  program's 150, since its rates are 1e-5 and below from the 50th on.
 
 Deviations from the paper
 -------------------------
@@ -33,18 +39,19 @@ Deviations from the paper
 - f and g minimise -log D instead of log(1 - D): the same goal, but with a gradient when the discriminator is ahead.
 - mu starts at the mean latent of the first batch, not of all rows.
 - At least one row of a batch counts as normal, so that batches of one row teach something.
-- The optimiser is AdamW with a cosine-decayed learning rate, the same for all players; the paper has Adam and divides
-  the rate by 10 every 10 epochs. Images go through the package's LeNet; the paper gives no sizes.
+- Images go through the package's LeNet; the paper gives no sizes.
+- The program takes no row for contaminated, its share being 0 there; here it is the paper's.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import cast
 
 import torch
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import normalize, softplus
 
 from pyod_synth.base import DeepDetector, Floats
@@ -52,6 +59,8 @@ from pyod_synth.core import Core, Player
 from pyod_synth.networks import decoder, encoder
 from pyod_synth.training import computing
 from pyod_synth.validation import Interval
+
+_ADVERSARIAL_BETAS = (0.5, 0.999)  # of Adam, as usual where networks are opponents
 
 
 def adversarial_loss(logit: Tensor, real: bool) -> Tensor:
@@ -114,8 +123,8 @@ def most_similar(latent: Tensor, dictionary: Tensor) -> Tensor:
 
 
 def squared_distance(x: Tensor, other: Tensor) -> Tensor:
-    """|x - x'|^2 of rows, both (batch, *input_shape): (batch,)."""
-    return (x - other).flatten(1).square().sum(dim=1)
+    """|x - x'|^2 of rows, both (batch, *input_shape), averaged over features: (batch,)."""
+    return (x - other).flatten(1).square().mean(dim=1)
 
 
 class NCAECore(Core):
@@ -135,6 +144,7 @@ class NCAECore(Core):
         super().__init__()
         self.tau, self.sigma, self.gamma = clf.tau, clf.sigma, clf.gamma
         self.repulsion, self.adversarial_weight = clf.repulsion, clf.adversarial_weight
+        self.adversarial_lr, self.in_range = clf.adversarial_lr, clf.preprocessing == "minmax"
         self.f = encoder(input_shape, (clf.hidden_size,), clf.latent_size)
         self.g = decoder(clf.latent_size, (clf.hidden_size,), input_shape)
         self.latent_discriminator = encoder((clf.latent_size,), (clf.hidden_size,), 1)
@@ -142,16 +152,26 @@ class NCAECore(Core):
         self.register_buffer("latent_mean", torch.full((clf.latent_size,), math.nan))  # until the first batch
 
     def players(self) -> list[Player]:
-        """Autoencoder against D_l and D_s."""
+        """Autoencoder, g as a generator, D_l and D_s."""
+
+        def adversary(net: nn.Module, loss: Callable[[Tensor, Tensor | None], Tensor]) -> Player:
+            options = {"lr": self.adversarial_lr, "betas": _ADVERSARIAL_BETAS}
+            return Player([{"params": list(net.parameters())} | options], loss)
+
         return [
             Player([*self.f.parameters(), *self.g.parameters()], self.training_loss),
-            Player(self.latent_discriminator.parameters(), self.latent_discriminator_loss),
-            Player(self.sample_discriminator.parameters(), self.sample_discriminator_loss),
+            adversary(self.g, self.generator_loss),
+            adversary(self.latent_discriminator, self.latent_discriminator_loss),
+            adversary(self.sample_discriminator, self.sample_discriminator_loss),
         ]
 
     def anomaly_score(self, x: Tensor) -> Tensor:
-        """|x - g(f(x))|^2."""
-        return squared_distance(x, self.g(self.f(x)))
+        """|x - g(f(x))|^2, averaged over features."""
+        return squared_distance(x, self.decode(self.f(x)))
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Give g of latents, between 0 and 1 where rows are: (batch, latent_size) to (batch, *input_shape)."""
+        return self.g(latent).sigmoid() if self.in_range else self.g(latent)
 
     def embed(self, x: Tensor) -> Tensor:
         """Latent vectors."""
@@ -168,10 +188,12 @@ class NCAECore(Core):
             nearest = most_similar(latent[contaminated], dictionary)
         # a sum, since there may be no contaminated row
         away = squared_distance(x[contaminated], generated[nearest]).sum() / max(1, len(nearest))
-        deception = adversarial_loss(self.latent_discriminator(latent), real=True)
-        deception = deception + adversarial_loss(self.sample_discriminator(generated), real=True)
-        calibrated = self.anomaly_score(x[~contaminated]).mean() - self.repulsion * away
-        return calibrated + self.adversarial_weight * deception
+        calibrated = squared_distance(x, self.decode(latent))[~contaminated].mean() - self.repulsion * away
+        return calibrated + self.adversarial_weight * adversarial_loss(self.latent_discriminator(latent), real=True)
+
+    def generator_loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Loss of g as a generator: the rest of its share of Eq. 7."""
+        return adversarial_loss(self.sample_discriminator(self.generate(len(x), self.generator)), real=True)
 
     def latent_discriminator_loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Loss of D_l (Eq. 3)."""
@@ -194,7 +216,7 @@ class NCAECore(Core):
         """Decode latents drawn from N(mu, sigma I): (number, *input_shape)."""
         mean = self.latent_mean
         noise = torch.randn(number, len(mean), generator=generator, device=mean.device, dtype=mean.dtype)
-        return self.g(mean + math.sqrt(self.sigma) * noise)
+        return self.decode(mean + math.sqrt(self.sigma) * noise)
 
     def follow(self, latent: Tensor) -> None:
         """Move the latent mean towards that of a batch (Eq. 4)."""
@@ -219,21 +241,23 @@ class NCAE(DeepDetector):
         Variance of the latents that high-confidence normal rows are decoded from.
     gamma : float in (0, 1], default=0.1
         How fast the latent mean follows that of the batches.
-    repulsion : float, default=1.0
+    repulsion : float, default=0.1
         Weight of pushing generated rows away from contaminated ones.
     adversarial_weight : float, default=1.0
-        Weight of deceiving the discriminators.
+        Weight of deceiving the discriminator of latents, beside the error.
     hidden_size : int, default=128
         Units of the hidden layers, for images those of the latent discriminator alone.
     latent_size : int, default=32
         Length of the latent vector.
-    lr : float, default=0.01
-        Initial learning rate.
-    epoch_num : int or None, default=30
+    adversarial_lr : float, default=5e-4
+        Initial learning rate of the generator and of both discriminators.
+    lr : float, default=1e-3
+        Initial learning rate of the autoencoder.
+    epoch_num : int or None, default=50
         Passes over the training rows. None takes as many as make 300 optimiser steps.
     batch_size : int, default=128
         Rows per optimiser step.
-    weight_decay : float, default=0.0
+    weight_decay : float, default=5e-7
         Weight decay.
     {optimization}
     {verbose}
@@ -262,14 +286,18 @@ class NCAE(DeepDetector):
     tau: float = 0.1
     sigma: float = 0.1
     gamma: float = 0.1
-    repulsion: float = 1.0
+    repulsion: float = 0.1
+    preprocessing: bool | str = "minmax"
     adversarial_weight: float = 1.0
+    adversarial_lr: float = 5e-4
     hidden_size: int = 128
     latent_size: int = 32
-    lr: float = 0.01
-    epoch_num: int | None = 30
+    lr: float = 1e-3
+    epoch_num: int | None = 50
     batch_size: int = 128
-    weight_decay: float = 0.0
+    weight_decay: float = 5e-7
+    optimizer_name: str = "adam"
+    lr_schedule: str | Sequence[int] = (20, 50, 70, 90)
 
     _parameter_constraints = {
         **DeepDetector._parameter_constraints,
@@ -278,6 +306,7 @@ class NCAE(DeepDetector):
         "gamma": [Interval(Real, 0, 1, closed="right")],
         "repulsion": [Interval(Real, 0, None, closed="left")],
         "adversarial_weight": [Interval(Real, 0, None, closed="left")],
+        "adversarial_lr": [Interval(Real, 0, None, closed="neither")],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "latent_size": [Interval(Integral, 1, None, closed="left")],
     }

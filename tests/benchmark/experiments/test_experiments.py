@@ -163,8 +163,8 @@ def test_detectors_of_a_file(tmp_path):
 def test_parameters_of_papers():
     """What the papers say of their parameters is the default."""
     for name, said in {
-        "PLAD": {"lam": 3.0, "lr": 1e-3, "epoch_num": 100},
-        "DHAG": {"lr": 5e-3, "perturbator_lr": 1e-5, "batch_size": 512},
+        "PLAD": {"lam": 3.0, "lr": 1e-3, "epoch_num": 100, "optimizer_name": "adam"},
+        "DHAG": {"lr": 5e-3, "discriminator_lr": 1e-5, "batch_size": 512},
         "AnoRand": {"lr": 1e-4, "epoch_num": 200, "batch_size": 128},
         "NoveltyNormalization": {
             "lam1": 0.5,
@@ -174,7 +174,7 @@ def test_parameters_of_papers():
             "optimizer_name": "adam",
             "lr_schedule": (30, 60),
         },
-        "NCAE": {"sigma": 0.1, "tau": 0.1, "lr": 0.01, "batch_size": 128},
+        "NCAE": {"sigma": 0.1, "tau": 0.1, "batch_size": 128, "optimizer_name": "adam"},
     }.items():
         defaults = detectors.build(DetectorSpec(name), 0).get_params()
         assert {parameter: defaults[parameter] for parameter in said} == said
