@@ -123,7 +123,9 @@ class DHAGCore(Core):
         others = [parameter for name, parameter in self.named_parameters() if not name.startswith("perturbators.")]
         return [
             Player(others, self.training_loss),
-            Player([{"params": list(self.perturbators.parameters()), "lr": self.perturbator_lr}], self.perturbators_loss),
+            Player(
+                [{"params": list(self.perturbators.parameters()), "lr": self.perturbator_lr}], self.perturbators_loss
+            ),
         ]
 
     def training_loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
