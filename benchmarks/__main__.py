@@ -7,6 +7,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 
 import pandas as pd
 
@@ -84,15 +85,31 @@ def _report(options, command):
     records = RecordsFile(options.folder / "records.jsonl").read()
     if not records:
         raise ValueError(f"no records in {options.folder / 'records.jsonl'}")
-    path = options.folder / "experiment.json"
-    if not path.is_file():
-        raise ValueError(f"no {path}, which says what the records are of")
-    made_by = json.loads(path.read_text())
+    made_by = _made_by(options.folder / "experiment.json")
     experiment = experiments.load(made_by["experiment"])
     experiment = experiment.shrink() if made_by["fast"] else experiment
     for extension in experiment.extensions:
         extensions.load(extension)
-    return _print(to_frame(records, experiment), options.folder, experiment, made_by["command"], made_by.get("runs"))
+    return _print(to_frame(records, experiment), options.folder, experiment, made_by["command"], made_by["runs"])
+
+
+def _made_by(path):
+    """Read what :func:`_run` wrote of itself."""
+    if not path.is_file():
+        raise ValueError(f"no {path}, which says what the records are of")
+    try:
+        made_by = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} must be JSON: {error}") from error
+    kinds = {"command": str, "experiment": str, "fast": bool, "runs": (int, type(None))}
+    # old ones do not say how many runs there are
+    entries = {"runs": None} | (made_by if isinstance(made_by, dict) else {})
+    if not all(isinstance(entries.get(name), kind) for name, kind in kinds.items()):
+        raise ValueError(
+            f"{path} must hold command and experiment, which are texts, fast, true or false, and runs, a number, if it "
+            f"is known; got {shorten(str(made_by), 300)}"
+        )
+    return entries
 
 
 def _list(options, command):

@@ -5,6 +5,7 @@ To add a data set that needs no file, enter it in ``BUNDLED`` (bundled.py). To a
 in downloads.csv; its path there must be one that a finder knows.
 """
 
+import logging
 import os
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import pooch
 from benchmarks.data import adbench, download, files, images, tables
 from benchmarks.data.bundled import BUNDLED
 from benchmarks.data.source import Dataset, Source
+
+_LOG = logging.getLogger(__name__)
 
 __all__ = ["BUNDLED", "FINDERS", "Dataset", "Source", "available", "default_folder", "expand", "load"]
 
@@ -45,12 +48,15 @@ def load(name, folder=None):
     Raises
     ------
     ValueError
-        If nothing of that name is there, or it does not hold finite numbers X and labels y of 0 and 1.
+        If nothing of that name is there, or its file is broken, which is named then, or it does not hold finite
+        numbers X and labels y of 0 and 1.
     """
     folder = default_folder() if folder is None else Path(folder)
     source = BUNDLED.get(name) or files.find_path(name) or _found(folder).get(name) or images.find_subset(name, folder)
     if source is None:
         raise ValueError(_unknown([name], folder))
+    if source.broken:
+        raise ValueError(source.broken)
     X, y, *rest = source.read()
     y = np.ravel(y)
     _check(X, y, name)
@@ -74,12 +80,13 @@ def expand(names, folder=None):
     Returns
     -------
     list of str
-        Without repetitions, in the order given; groups by their members' numbers.
+        Without repetitions, in the order given; groups by their members' numbers. Members of a group whose files are
+        broken are left out, and a warning is logged.
 
     Raises
     ------
     ValueError
-        If a name is unknown.
+        If a name is unknown, or nothing of it is left.
     """
     folder = default_folder() if folder is None else Path(folder)
     known = available(folder)
@@ -87,17 +94,22 @@ def expand(names, folder=None):
     for name in names:
         members = [name] if name in known else [full for full, source in known.items() if name == source.group]
         members = members or [full for full in known if name == adbench.short(full)]
-        if not members and (files.find_path(name) or images.find_subset(name, folder)):
-            members = [name]
+        if not members and (source := files.find_path(name) or images.find_subset(name, folder)):
+            members, known[name] = [name], source
         missing += [] if members else [name]
-        expanded.extend(members)
+        broken = {member: known[member].broken for member in members if known[member].broken}
+        if broken and len(broken) == len(members):
+            raise ValueError("; ".join(dict.fromkeys(broken.values())))
+        for member, reason in broken.items():
+            _LOG.warning("%s is left out: %s", member, reason)
+        expanded += [member for member in members if member not in broken]
     if missing:
         raise ValueError(_unknown(missing, folder))
     return list(dict.fromkeys(expanded))
 
 
 def available(folder=None):
-    """Find all data sets that have a name; none is read.
+    """Find all data sets that have a name, those with broken files among them; none is read.
 
     Parameters
     ----------

@@ -5,13 +5,14 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.data.source import Source
+from benchmarks.data.source import Source, reading
 
 _SECOND_EMBEDDINGS = ("CV_by_ViT", "NLP_by_RoBERTa")
+_POINTER = b"version https://git-lfs"  # how a file begins that a checkout left out for its size
 
 
 def find(folder):
-    """Find every ``.npz`` that holds X and y.
+    """Find every ``.npz`` that holds X and y, or is broken.
 
     Parameters
     ----------
@@ -23,14 +24,21 @@ def find(folder):
     dict of str to Source
         By the file's stem, in the order of ADBench's numbers; the group is the folder of the file. ADBench's second
         embeddings of the same images and texts are named with their folder: ``CV_by_ViT/SVHN_0``. Of two files with
-        the same name, the first by its path counts.
+        the same name, the first by its path counts that is not broken.
     """
-    paths = sorted(folder.rglob("*.npz"), key=lambda path: (path.parent.name, _number(path.stem), path.stem, path))
+    paths = (path for path in folder.rglob("*.npz") if path.is_file())
+    paths = sorted(paths, key=lambda path: (path.parent.name, _number(path.stem), path.stem, path))
     found = {}
     for path in paths:
-        if {"X.npy", "y.npy"} <= _members(path):
-            source = Source(path.parent.name, str(path), partial(read_npz, path, "X", "y"), (path,))
-            found.setdefault(_full_name(path.parent.name, path.stem), source)
+        broken = ""
+        try:
+            if not {"X.npy", "y.npy"} <= _members(path):
+                continue
+        except ValueError as error:
+            broken = str(error)
+        name = _full_name(path.parent.name, path.stem)
+        if name not in found or (found[name].broken and not broken):
+            found[name] = Source(path.parent.name, str(path), partial(read_npz, path, "X", "y"), (path,), broken)
     return found
 
 
@@ -42,16 +50,18 @@ def short(stem):
 
 def read_npz(path, *names):
     """Read arrays of an ``.npz`` by their names; objects are refused."""
-    with np.load(path, allow_pickle=False) as arrays:
+    what = f"an .npz of the arrays {' and '.join(names)}, without objects"
+    with reading(path, what), np.load(path, allow_pickle=False) as arrays:
         return tuple(arrays[name] for name in names)
 
 
 def _members(path):
-    """Names in an archive; none if it is no archive, as where a checkout left out its large files."""
-    if not zipfile.is_zipfile(path):
-        return set()
-    with zipfile.ZipFile(path) as archive:
-        return set(archive.namelist())
+    """Names in an archive; none if it is not there, but a pointer to it is."""
+    with reading(path, "an .npz"), path.open("rb") as file:
+        if file.read(len(_POINTER)) == _POINTER:
+            return set()
+        with zipfile.ZipFile(file) as archive:
+            return set(archive.namelist())
 
 
 def _number(stem):

@@ -1,7 +1,5 @@
 """A user's own file, named by its path: ``.npz``, ``.csv`` or ``.parquet``."""
 
-import zipfile
-import zlib
 from functools import partial
 from pathlib import Path
 
@@ -42,10 +40,7 @@ def find_path(name):
 
 
 def _read_npz(path):
-    try:
-        return read_npz(path, "X", "y")
-    except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} must be an .npz of the arrays X and y, without objects: {error}") from error
+    return read_npz(path, "X", "y")
 
 
 def _read_table(read, path):
@@ -53,7 +48,7 @@ def _read_table(read, path):
         table = read(path)
     except ImportError as error:
         raise ValueError(f"to read {path}, install pyarrow: pip install pyarrow") from error
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     if "y" not in table.columns:
         raise ValueError(f"{path} must have a column 'y', 1 for an anomaly, 0 for normal; got {_some(table.columns)}")

@@ -6,14 +6,14 @@ import pickle
 import re
 import tarfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.data.adbench import read_npz
-from benchmarks.data.source import Source
+from benchmarks.data.source import Source, reading
 
 _DIGITS = [f"the digit {digit}" for digit in range(10)]
 _GARMENTS = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
@@ -35,6 +35,8 @@ class Images:
         Without arguments; returns training images (n, C, H, W), their labels, test images and their labels.
     trained : frozenset of int
         Labels of which there are training images.
+    broken : str, default=""
+        See :class:`benchmarks.data.source.Source`.
     """
 
     group: str
@@ -42,6 +44,7 @@ class Images:
     files: tuple
     read: Callable
     trained: frozenset = frozenset(range(10))
+    broken: str = ""
 
     def with_normal(self, labels):
         """Make a data set in which some classes are normal, and the others anomalies.
@@ -67,13 +70,17 @@ class Images:
         return self._source("all classes normal", self._select_all)
 
     def _source(self, what, read):
-        return Source(self.group, f"{what}, {self.files[0].parent}", read, self.files)
+        return Source(self.group, f"{what}, {self.files[0].parent}", read, self.files, self.broken)
 
     def _select(self, normal):
         X_train, labels_train, X_test, labels_test = self.read()
-        classes = np.concatenate([labels_train, labels_test]).astype(np.int64)
+        with reading(self.files[0].parent, "a folder of images of one size, each with a label"):
+            X = np.concatenate([X_train, X_test])
+            classes = np.concatenate([labels_train, labels_test]).astype(np.int64)
+            if (len(X_train), len(X_test)) != (len(labels_train), len(labels_test)):
+                raise ValueError(f"got {len(X)} images and {len(classes)} labels")
         train = np.arange(len(classes)) < len(labels_train)
-        return np.concatenate([X_train, X_test]), ~np.isin(classes, list(normal)), train, classes
+        return X, ~np.isin(classes, list(normal)), train, classes
 
     def _select_all(self):
         X, y, train, classes = self._select(self.trained)
@@ -181,9 +188,12 @@ def _cifar10(folder):
     for path in sorted(folder.rglob("cifar10_train*.npz")):
         files = (path, path.with_name("cifar10_test.npz"))
         if files[1].is_file():
-            (labels,) = read_npz(path, "labels")
-            trained = frozenset(np.unique(labels).tolist())
-            return Images("cifar10", _THINGS, files, partial(_read_npz_files, files), trained)
+            images = Images("cifar10", _THINGS, files, partial(_read_npz_files, files))
+            try:
+                (labels,) = read_npz(path, "labels")
+            except ValueError as error:
+                return replace(images, broken=str(error))
+            return replace(images, trained=frozenset(np.unique(labels).tolist()))
     return None
 
 
@@ -206,13 +216,14 @@ def _read_idx_files(files):
 
 def _read_idx(path):
     """Read the format of MNIST's authors: 0, 0, type, number of dimensions, big-endian sizes, values."""
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        content = file.read()
-    if content[:3] != b"\0\0\x08":  # 8 is unsigned bytes
-        raise ValueError(f"{path} must hold unsigned bytes in the idx format, got the first bytes {content[:4]!r}")
-    n_dimensions = content[3]
-    shape = np.frombuffer(content, ">i4", n_dimensions, offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * n_dimensions).reshape(shape)
+    with reading(path, "unsigned bytes in the idx format"):
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read()
+        if content[:3] != b"\0\0\x08":  # 8 is unsigned bytes
+            raise ValueError(f"got the first bytes {content[:4]!r}")
+        n_dimensions = content[3]
+        shape = np.frombuffer(content, ">u4", n_dimensions, offset=4)
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * n_dimensions).reshape(shape)
 
 
 def _read_npz_files(files):
@@ -234,16 +245,16 @@ def _read_batches(files):
 
 def _read_archive(path):
     """Read the batches inside the archive; nothing is unpacked on the disk."""
-    batches = {}
-    with tarfile.open(path) as archive:
+    contents = {}
+    with reading(path, "an archive of CIFAR-10"), tarfile.open(path) as archive:
         for member in archive:
             name = Path(member.name).name
             if name in _BATCHES and member.isfile():
-                batches[name] = _read_batch(archive.extractfile(member).read(), f"{path}, {member.name}")
-    missing = [name for name in _BATCHES if name not in batches]
+                contents[name] = archive.extractfile(member).read()
+    missing = [name for name in _BATCHES if name not in contents]
     if missing:
         raise ValueError(f"{path} must hold {', '.join(_BATCHES)}; missing are {', '.join(missing)}")
-    return _join_batches([batches[name] for name in _BATCHES])
+    return _join_batches([_read_batch(contents[name], f"{path}, {name}") for name in _BATCHES])
 
 
 def _join_batches(batches):

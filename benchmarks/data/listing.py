@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.data import available, download
+from benchmarks.data.source import reading
 
 
 def table(folder=None):
@@ -20,12 +21,11 @@ def table(folder=None):
     -------
     pandas.DataFrame
         Columns ``group``, ``name``, ``size`` (rows x features, or megabytes; empty where unknown) and ``where``: first
-        those that are "bundled", then "present", then those to "download", with their megabytes where known.
+        those that are "bundled", then "present" or "broken", with the reason, then those to "download", with their
+        megabytes where known.
     """
     known = available(folder)
-    rows = [
-        (source.group, name, _size(source), "present" if source.files else "bundled") for name, source in known.items()
-    ]
+    rows = [(source.group, name, *_size_and_place(source)) for name, source in known.items()]
     groups = {source.group for source in known.values()}
     for (name, group), files in download.registry().groupby(["name", "group"], sort=False):
         # images are one download, and ten data sets
@@ -34,18 +34,27 @@ def table(folder=None):
     return pd.DataFrame(rows, columns=["group", "name", "size", "where"])
 
 
-def _size(source):
+def _size_and_place(source):
     if not source.files:
-        return _by(source.read()[0].shape)
-    if len(source.files) == 1 and source.files[0].suffix == ".npz":
-        shape = _shape_of_npz(source.files[0])
+        return _by(source.read()[0].shape), "bundled"
+    if source.broken:
+        return "", f"broken: {source.broken}"
+    try:
+        return _size(source.files), "present"
+    except ValueError as error:
+        return "", f"broken: {error}"
+
+
+def _size(files):
+    if len(files) == 1 and files[0].suffix == ".npz":
+        shape = _shape_of_npz(files[0])
         if shape is not None:
             return _by(shape)
-    return _megabytes(sum(file.stat().st_size for file in source.files))
+    return _megabytes(sum(file.stat().st_size for file in files))
 
 
 def _shape_of_npz(path):
-    with zipfile.ZipFile(path) as archive:
+    with reading(path, "an .npz of arrays"), zipfile.ZipFile(path) as archive:
         if "X.npy" not in archive.namelist():
             return None
         with archive.open("X.npy") as member:

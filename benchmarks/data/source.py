@@ -1,7 +1,9 @@
 """What all data sets are: rows with labels, and the promise of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -67,12 +69,36 @@ class Source:
         Without arguments; returns X, y and, where they are known, train and classes.
     files : tuple of Path, default=()
         What is read. Empty for what needs no file.
+    broken : str, default=""
+        Why the files cannot be read, if that showed as they were found. Such a data set is named and left out.
     """
 
     group: str
     provenance: str
     read: Callable
     files: tuple = ()
+    broken: str = ""
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Name the file in whatever is raised as it is read.
+
+    Parameters
+    ----------
+    path : Path
+    what : str
+        That the file must be.
+
+    Raises
+    ------
+    ValueError
+        If anything is raised in the block.
+    """
+    try:
+        yield
+    except Exception as error:  # broken bytes make zipfile, zlib, tarfile, numpy and scipy raise nearly anything
+        raise ValueError(f"{path} must be {what}: {error or type(error).__name__}") from error
 
 
 def thin(is_anomaly, count):

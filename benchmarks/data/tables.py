@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.io import arff, loadmat
 
 from benchmarks.data.adbench import read_npz
-from benchmarks.data.source import Source, thin
+from benchmarks.data.source import Source, reading, thin
 
 
 def find_odds(folder):
@@ -30,8 +30,9 @@ def find_odds(folder):
 
 
 def _read_mat(path):
-    arrays = loadmat(path, variable_names=("X", "y"))
-    return arrays["X"], arrays["y"]
+    with reading(path, "a .mat of the arrays X and y"):
+        arrays = loadmat(path, variable_names=("X", "y"))
+        return arrays["X"], arrays["y"]
 
 
 def find_dami(folder):
@@ -64,8 +65,9 @@ def _read_npz(path):
 
 
 def _read_arff(path):
-    table = pd.DataFrame(arff.loadarff(path)[0])
-    return table.drop(columns=["id", "outlier"]).to_numpy(), table["outlier"] == b"yes"
+    with reading(path, "an .arff with the columns id and outlier"):
+        table = pd.DataFrame(arff.loadarff(path)[0])
+        return table.drop(columns=["id", "outlier"]).to_numpy(), table["outlier"] == b"yes"
 
 
 def find_kddcup99(folder):
@@ -107,11 +109,10 @@ def find_kddcup99(folder):
 
 def _read_kddcup99(path):
     texts = dict.fromkeys([1, 2, 3, 41], "category")
-    table = pd.read_csv(path, header=None, dtype=texts)
-    if table.shape[1] != 42 or "normal." not in table[41].cat.categories:
-        raise ValueError(
-            f"{path} must have 42 columns, the last with the label 'normal.', got {table.shape[1]} columns"
-        )
+    with reading(path, "a table of 42 columns, the last with the label 'normal.'"):
+        table = pd.read_csv(path, header=None, dtype=texts)
+        if table.shape[1] != 42 or "normal." not in table[41].cat.categories:
+            raise ValueError(f"got {table.shape[1]} columns")
     onehot = pd.get_dummies(table[[1, 2, 3]], dtype=np.uint8)
     return np.hstack([onehot, table.drop(columns=texts)], dtype=np.float64), table[41] == "normal."
 

@@ -120,13 +120,44 @@ def embolden_rows(texts: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
     return texts.apply(lambda row: embolden(row, numbers.loc[row.name].round(3), max), axis=1)
 
 
-def table(texts: pd.DataFrame, left: Collection[str] = ()) -> str:
-    """Write a table of texts, its index and the columns ``left`` to the left, all else to the right."""
+def table(texts: pd.DataFrame, left: Collection[str] = (), names: Collection[str] = ()) -> str:
+    """Write a table of texts.
+
+    Parameters
+    ----------
+    texts : pandas.DataFrame of str
+        Its index and the titles of its columns are names, the texts markdown.
+    left : collection of str, default=()
+        Columns that are written to the left, as is the index; all else to the right.
+    names : collection of str, default=()
+        Columns that hold names, not markdown.
+
+    Returns
+    -------
+    str
+    """
     align = ["left", *("left" if column in left else "right" for column in texts)]
+    texts = texts.assign(**{column: texts[column].map(name) for column in names})
+    texts = texts.rename(index=name, columns=name).rename_axis(index=name)
     return texts.to_markdown(disable_numparse=True, colalign=align)
 
 
+def name(text: str) -> str:
+    """Write a name, or what else is no markdown, so that it is shown as it is, on one line.
+
+    An underscore between letters, and a bracket that no address follows, mean nothing in markdown, and stay.
+    """
+    line = " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*|]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", line)
+
+
 def escape(text: str) -> str:
-    """Make an error message safe in a table: one line, not too long, no markdown, no HTML."""
-    line = shorten(text, 300, placeholder=" ...").replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*_|\[\]])", r"\\\1", line)
+    """Write an error message: as a name, and not too long."""
+    return name(shorten(text, 300, placeholder=" ..."))
+
+
+def code(text: str) -> str:
+    """Write a command as code, on one line."""
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    space = " " if len(fence) > 1 else ""
+    return f"{fence}{space}{' '.join(text.split())}{space}{fence}"

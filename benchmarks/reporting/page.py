@@ -1,7 +1,11 @@
-"""Markdown -> one page that holds all its figures."""
+"""Markdown -> one page that holds all its figures, and nothing that runs or that lies elsewhere.
+
+Names of data sets and detectors, and what detectors raise, are other people's. Whatever the markdown says, HTML in it
+is shown as text, links lead within the page or to the web, and no picture is shown but those that the page is given.
+"""
 
 import base64
-import re
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from string import Template
@@ -12,47 +16,61 @@ from markdown.extensions import Extension
 from markdown.treeprocessors import Treeprocessor
 
 _TEMPLATE = Path(__file__).with_name("page.html")
+_LINKS = ("#", "https://", "http://")
 
 
-def render(text, folder):
+def render(text: str, title: str, pictures: Mapping[str, Path]) -> str:
     """Make a page that needs no other file.
 
     Parameters
     ----------
     text : str
-        Markdown with one title.
-    folder : pathlib.Path
-        Where its pictures lie.
+        Markdown.
+    title : str
+        Of the page, as plain text.
+    pictures : mapping of str to pathlib.Path
+        By the names that the markdown has for them, the PNGs to show. The text of any other picture stands in its
+        place.
 
     Returns
     -------
     str
         HTML.
     """
-    markdown = Markdown(extensions=["tables", "toc", _Embed(folder)], extension_configs={"toc": {"toc_depth": "2-3"}})
+    extensions = ["tables", "toc", _Safe(pictures)]
+    markdown = Markdown(extensions=extensions, extension_configs={"toc": {"toc_depth": "2-3"}})
     body = markdown.convert(text)
-    title = re.search(r"^# (.+)$", text, re.MULTILINE)[1]
     return Template(_TEMPLATE.read_text()).substitute(title=escape(title), toc=markdown.toc, body=body)
 
 
-class _Embed(Extension):
-    def __init__(self, folder):
+class _Safe(Extension):
+    def __init__(self, pictures):
         super().__init__()
-        self.folder = folder
+        self.pictures = pictures
 
     def extendMarkdown(self, md):
+        # as Python-Markdown advises in place of its former safe mode
+        md.preprocessors.deregister("html_block")
+        md.inlinePatterns.deregister("html")
         # after the links and pictures are made, at 20
-        md.treeprocessors.register(_EmbedPictures(md, self.folder), "embed", 5)
+        md.treeprocessors.register(_OnlyOwn(md, self.pictures), "only_own", 5)
 
 
-class _EmbedPictures(Treeprocessor):
-    """Put pictures into the page."""
+class _OnlyOwn(Treeprocessor):
+    """Put the page's pictures into it, and take off links and pictures that are not for it."""
 
-    def __init__(self, md, folder):
+    def __init__(self, md, pictures):
         super().__init__(md)
-        self.folder = folder
+        self.pictures = pictures
 
     def run(self, root):
+        for link in root.iter("a"):
+            if not link.get("href", "").startswith(_LINKS):
+                link.attrib.clear()
         for image in root.iter("img"):
-            content = (self.folder / unquote(image.get("src"))).read_bytes()
-            image.set("src", f"data:image/png;base64,{base64.b64encode(content).decode()}")
+            path = self.pictures.get(unquote(image.get("src", "")))
+            if path is None:
+                image.tag, image.text = "span", image.get("alt")
+                image.attrib.clear()
+            else:
+                image.set("src", f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pandas as pd
+from PIL import Image, UnidentifiedImageError
 
 from benchmarks import detectors
 from benchmarks.experiments import Experiment
@@ -38,15 +39,30 @@ def write(frame: pd.DataFrame, out: Path, experiment: Experiment, command: str, 
     for name, draw in drawings(frame, experiment.metric).items():
         draw(path=out / name)
         written.append(out / name)
-    text = compose(frame, experiment, command, pictures(out), runs)
+    shown = pictures(out)
+    text = compose(frame, experiment, command, shown, runs)
     written[0].write_text(text)
-    written[1].write_text(page.render(text, out))
+    files = {path.name: path for path in written[2:]} | {name: out / name for name in shown}
+    written[1].write_text(page.render(text, _title(experiment), files))
     return written
 
 
 def pictures(out: Path) -> list[str]:
-    """List the pictures of a run by their paths relative to the folder that it wrote to."""
-    return sorted(path.relative_to(out).as_posix() for path in (out / "pictures").glob("*.png"))
+    """List the pictures of a run by their paths relative to the folder that it wrote to.
+
+    What only has the name of one is left out: a file that is no PNG, or a link that leads out of the folder.
+    """
+    return sorted(path.relative_to(out).as_posix() for path in (out / "pictures").glob("*.png") if _is_own(path, out))
+
+
+def _is_own(path, out):
+    if not path.is_file() or not path.resolve().is_relative_to(out.resolve()):
+        return False
+    try:
+        Image.open(path, formats=["PNG"]).close()
+    except UnidentifiedImageError:
+        return False
+    return True
 
 
 def drawings(frame: pd.DataFrame, metric: str) -> dict[str, Callable]:
@@ -104,7 +120,7 @@ def compose(
     str
     """
     parts = [
-        f"# {experiment.title or experiment.name}",
+        f"# {markdown.name(_title(experiment))}",
         *_small(experiment),
         *_incomplete(frame, runs),
         *_head(frame, experiment.metric, command),
@@ -120,6 +136,10 @@ def compose(
     return "\n\n".join(parts) + "\n"
 
 
+def _title(experiment):
+    return experiment.title or experiment.name
+
+
 def _small(experiment):
     """Warn of a run with ``--fast``."""
     if not experiment.shrunk:
@@ -129,7 +149,7 @@ def _small(experiment):
     return [
         "**This is the small version of the experiment (`--fast`): it shows that everything runs. Its figures are not "
         "those of the experiment and not to be quoted.** It replaces:",
-        markdown.table(pd.DataFrame(rows, columns=columns).set_index("entry"), left=columns),
+        markdown.table(pd.DataFrame(rows, columns=columns).set_index("entry"), left=columns, names=columns[1:]),
     ]
 
 
@@ -145,7 +165,7 @@ def _incomplete(frame, runs):
 
 def _head(frame, metric, command):
     seeds = ", ".join(map(str, sorted(frame["seed"].unique())))
-    versions = ", ".join(f"{name} {number}" for name, number in frame["versions"].iloc[-1].items())
+    versions = ", ".join(markdown.name(f"{name} {number}") for name, number in frame["versions"].iloc[-1].items())
     text = (
         "Means over data sets of means over seeds; ± is the standard deviation of the mean over data sets, over seeds. "
         "Ranks are over detectors within a data set (1 is best). F1 is at the true count of anomalies. "
@@ -156,7 +176,7 @@ def _head(frame, metric, command):
             f" The column {markdown.oracle(metric)} alone is of the epoch that is best by the labels of the test rows, "
             "which papers sometimes report; nobody can choose it without these labels."
         )
-    return [f"Made by `{command}`. Seeds {seeds}; {versions}.", text]
+    return [f"Made by {markdown.code(command)}. Seeds {seeds}; {versions}.", text]
 
 
 def _protocols(frame, metric):
@@ -165,16 +185,16 @@ def _protocols(frame, metric):
     skipped = tables.reasons(frame, "skipped")
     parts = []
     for protocol, names in frame.groupby("protocol", sort=False)["dataset"]:
-        parts.append(f"## {protocol}, {counted.get(protocol, 0)} of {names.nunique()} data sets")
+        parts.append(f"## {markdown.name(protocol)}, {counted.get(protocol, 0)} of {names.nunique()} data sets")
         if protocol in summaries:
             parts.append(markdown.table(markdown.summary(summaries[protocol], metric, bold=True)))
         missing = left_out[left_out["protocol"] == protocol]
         if len(missing):
             listed = ", ".join(f"{row.dataset} ({row.reason})" for row in missing.itertuples())
-            parts.append(f"Left out, since not every run succeeded there: {listed}.")
+            parts.append(f"Left out, since not every run succeeded there: {markdown.name(listed)}.")
         others = skipped.loc[skipped["protocol"] == protocol, "detector"].unique()
         if len(others):
-            parts.append(f"Not compared, since skipped here: {', '.join(others)} ([reasons](#skipped)).")
+            parts.append(f"Not compared, since skipped here: {markdown.name(', '.join(others))} ([reasons](#skipped)).")
     if summaries:
         title = f"{METRICS[metric]} over the data sets"
         parts += [f"## {title}", f"![{title}, for each detector]({metric}.png)"]
@@ -188,9 +208,10 @@ def _published(frame, experiment):
     if experiment.published is not None:
         beside, whole = published.beside(frame, experiment), published.whole(frame, experiment)
         for protocol in experiment.published["protocol"].unique():
-            parts.append(f"### {METRICS[experiment.metric]}, {protocol}")
+            parts.append(f"### {METRICS[experiment.metric]}, {markdown.name(protocol)}")
             if protocol in beside:
-                parts.append(markdown.table(markdown.beside(beside[protocol], experiment.metric), left=["detector"]))
+                texts = markdown.beside(beside[protocol], experiment.metric)
+                parts.append(markdown.table(texts, left=["detector"], names=["detector"]))
             if protocol in whole:
                 parts += ["All that was published:", _whole(whole[protocol])]
     return parts if len(parts) > 1 else []
@@ -230,8 +251,8 @@ def _ranks(frame, metric):
 
 
 def _t_tests(frame, experiment):
-    name = experiment.t_test
-    tests = significance.t_tests(frame, name, experiment.metric) if name else {}
+    tests = significance.t_tests(frame, experiment.t_test, experiment.metric) if experiment.t_test else {}
+    name = markdown.name(experiment.t_test)
     parts = [
         f"## {name} against each other detector",
         f"p-values of Student's t-test over seeds, two-sided, of the {METRICS[experiment.metric]} on each data set, "
@@ -241,7 +262,7 @@ def _t_tests(frame, experiment):
     for protocol, table in tests.items():
         texts = table.assign(text=[_t_test(row) for row in table.itertuples()]).set_index(["dataset", "rival"])["text"]
         texts = texts.unstack(sort=False).fillna("").rename_axis("dataset")
-        parts += [f"### {protocol}", markdown.table(texts, left=texts.columns)]
+        parts += [f"### {markdown.name(protocol)}", markdown.table(texts, left=texts.columns)]
     return parts if tests else []
 
 
@@ -253,12 +274,13 @@ def _t_test(row):
 def _sweeps(frame, metric):
     parts = []
     for sweep in sweeps.find(frame, metric):
-        parts += [f"### {sweep.title}", f"![{METRICS[metric]} against {sweep.title}]({sweep.file})"]
+        sweep_title = markdown.name(sweep.title)
+        parts += [f"### {sweep_title}", f"![{METRICS[metric]} against {sweep_title}]({quote(sweep.file)})"]
         for title, panel in sweep.panels.items():
             texts = panel.mean.map("{:.3f}".format) + " ± " + panel.std.map("{:.3f}".format)
             texts = markdown.embolden_rows(texts, panel.mean)
             texts.index = [f"{value:g}" for value in texts.index]
-            parts += [f"{title}:", markdown.table(texts.rename_axis(sweep.values))]
+            parts += [f"{markdown.name(title)}:", markdown.table(texts.rename_axis(sweep.values))]
     text = (
         "Thick lines are means over the data sets on which every run succeeded, bands their standard deviation over "
         "seeds; with one detector, thin lines are the data sets."
@@ -269,7 +291,7 @@ def _sweeps(frame, metric):
 def _pictures(paths):
     parts = []
     for path in paths:
-        title = path.rpartition("/")[2].removesuffix(".png").replace("-", " ")
+        title = markdown.name(path.rpartition("/")[2].removesuffix(".png").replace("-", " "))
         parts += [f"### {title}", f"![{title}]({quote(path)})"]
     return ["## Pictures", *parts] if parts else []
 
@@ -278,7 +300,7 @@ def _details(frame):
     parts = ["## Data set by data set"]
     for metric, label in METRICS.items():
         for protocol, texts in markdown.details(tables.outcomes(frame, metric), bold=True).items():
-            parts += [f"### {label}, {protocol}", markdown.table(texts)]
+            parts += [f"### {label}, {markdown.name(protocol)}", markdown.table(texts)]
     return parts
 
 
@@ -288,5 +310,9 @@ def _reasons(frame):
         table = tables.reasons(frame, status)
         if len(table):
             table["reason"] = table["reason"].map(markdown.escape)
-            parts += [f"## {status.capitalize()}", markdown.table(table.set_index("protocol"), left=table.columns)]
+            names = table.columns.drop(["protocol", "reason"])
+            parts += [
+                f"## {status.capitalize()}",
+                markdown.table(table.set_index("protocol"), left=table.columns, names=names),
+            ]
     return parts

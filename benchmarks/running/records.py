@@ -2,12 +2,15 @@
 
 import json
 import platform
+import sys
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 
 from benchmarks.detectors import DetectorSpec
+from benchmarks.running.metrics import METRICS
 
 _PACKAGES = ("pyod_synth", "pyod", "scikit-learn", "torch", "numpy")
+_STATUSES = ("ok", "failed", "skipped")
 
 
 @dataclass(frozen=True)
@@ -114,10 +117,73 @@ class Record:
 
         Raises
         ------
-        ValueError, KeyError, TypeError
+        ValueError, TypeError
             If it is no record.
         """
-        entries = dict(json.loads(line))
-        names = ("dataset", "protocol", "detector", "seed", "max_rows")
-        dataset, protocol, detector, seed, max_rows = (entries.pop(name) for name in names)
-        return cls(Cell(dataset, protocol, DetectorSpec(**detector), seed, max_rows), **entries)
+        try:
+            entries = _parse(line)
+            _check(entries)
+            detector = DetectorSpec(**entries.pop("detector"))
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+        cell = Cell(detector=detector, **{name: entries.pop(name) for name in _OF_CELL if name != "detector"})
+        return cls(cell, **entries)
+
+
+def _parse(line):
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"no JSON, got {line[:80]!r}") from error
+
+
+def _check(entries):
+    """Refuse what is no record; unknown entries are left to the constructor."""
+    if not isinstance(entries, dict):
+        raise ValueError(f"a record is an object, got {type(entries).__name__}")
+    missing = [name for name in (*_OF_CELL, "status") if name not in entries]
+    if missing:
+        raise ValueError(f"it lacks {', '.join(missing)}")
+    detector = entries["detector"]
+    is_detector = isinstance(detector, dict) and set(detector) == {"name", "parameters"}
+    if not (is_detector and isinstance(detector["name"], str) and isinstance(detector["parameters"], dict)):
+        raise ValueError(f"detector must hold a name and parameters, got {detector!r}")
+    for name, (is_kind, kind) in _KINDS.items():
+        if name in entries and not is_kind(entries[name]):
+            raise ValueError(f"{name} must be {kind}, got {entries[name]!r}")
+
+
+def _is_text(value):
+    return isinstance(value, str)
+
+
+def _is_integer(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value):
+    """Say whether it is a number that a float can hold; NaN is none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _is_object(value):
+    return isinstance(value, dict)
+
+
+def _are_figures(value):
+    return _is_object(value) and all(map(_is_number, value.values()))
+
+
+_OF_CELL = ("dataset", "protocol", "detector", "seed", "max_rows")
+_KINDS = {
+    **dict.fromkeys(("dataset", "protocol", "reason"), (_is_text, "text")),
+    "seed": (_is_integer, "an integer"),
+    "max_rows": (lambda value: value is None or _is_integer(value), "an integer or null"),
+    "status": (lambda value: value in _STATUSES, f"one of {', '.join(_STATUSES)}"),
+    **dict.fromkeys(("versions", "sizes", "parameters"), (_is_object, "an object")),
+    "figures": (lambda value: _are_figures(value) and set(value) <= set(METRICS), f"numbers by {', '.join(METRICS)}"),
+    "oracle_epoch": (_are_figures, "an object of numbers"),
+    **dict.fromkeys(
+        ("fit_seconds", "score_seconds", "peak_mib", "time_limit", "memory_limit"), (_is_number, "a number")
+    ),
+}

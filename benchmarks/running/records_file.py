@@ -2,22 +2,28 @@
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from textwrap import shorten
 from threading import Lock
 
 from filelock import FileLock, Timeout
 
 from benchmarks.running.records import Cell, Record
 
+_LOG = logging.getLogger(__name__)
+_MOST_SHOWN = 10  # lines that are named in one warning
+
 
 class RecordsFile:
     """A file of records that only grows, and that several runners may share.
 
-    A line without an end is what a kill left of a record, or one that another runner is writing just now: it counts as
-    not there, and whoever appends next removes it.
+    A line without an end is what a kill left of a record, or one that another runner is writing just now: unless it
+    holds a whole record it counts as not there, and whoever appends next removes it. Any other line that is no record
+    is moved to a file beside it, which ends in ``.set-aside``, and a warning is logged; its cell runs again.
 
     Parameters
     ----------
@@ -29,7 +35,7 @@ class RecordsFile:
     def __init__(self, path):
         self.path = Path(path)
         self._records = {}
-        self._end = 0  # how much of the file is in them
+        self._end = self._lines = 0  # how much of the file is in them
         self._reading = Lock()
 
     def read(self) -> list[Record]:
@@ -39,11 +45,6 @@ class RecordsFile:
         -------
         list of Record
             The latest of each cell, in the order of the cells' first records.
-
-        Raises
-        ------
-        ValueError
-            If a line is no record.
         """
         with self._reading:
             self._read_new()
@@ -79,7 +80,7 @@ class RecordsFile:
         line = record.to_json().encode() + b"\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self._beside("lock")), self.path.open("a+b") as file:
-            _remove_rest(file)
+            _end_last_line(file)
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
@@ -120,22 +121,59 @@ class RecordsFile:
             return
         with self.path.open("rb") as file:
             file.seek(self._end)
-            new = file.read()
-        new = new[: new.rfind(b"\n") + 1]
-        for line in new.splitlines():
-            try:
-                record = Record.from_json(line)
-                self._records[record.cell] = record
-            except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(f"{self.path}: no record: {line[:80].decode(errors='replace')!r}") from error
-        self._end += len(new)
+            *lines, rest = file.read().split(b"\n")
+        wrong = []
+        for line in lines:
+            self._lines += 1
+            if line.strip():
+                try:
+                    self._take(line)
+                except (ValueError, TypeError) as error:
+                    wrong.append((self._lines, self._end, line, error))
+            self._end += len(line) + 1
+        with suppress(ValueError, TypeError):
+            self._take(rest)  # whole but for its end, which somebody is writing, or nobody wrote
+        if wrong:
+            self._set_aside(wrong)
+
+    def _take(self, line):
+        record = Record.from_json(line.strip(b"\0"))  # a machine that lost its power may leave zeros
+        self._records[record.cell] = record
+
+    def _set_aside(self, wrong):
+        """Move lines to a file beside this one, and leave blanks: other runners go on reading where they were."""
+        aside = self.path.with_name(f"{self.path.name}.set-aside")
+        kept = f"kept in {aside}"
+        try:
+            with FileLock(self._beside("lock")), self.path.open("r+b") as file, aside.open("ab") as beside:
+                for _, start, line, _ in wrong:
+                    file.seek(start)
+                    if file.read(len(line)) == line:  # else another runner was faster
+                        beside.write(line + b"\n")
+                        beside.flush()
+                        os.fsync(beside.fileno())
+                        file.seek(start)
+                        file.write(b" " * len(line))
+                        file.flush()
+        except OSError as error:
+            kept = f"not moved to {aside}: {error}"
+        shown = "; ".join(f"line {number}: {shorten(str(error), 200)}" for number, _, _, error in wrong[:_MOST_SHOWN])
+        more = f"; and {len(wrong) - _MOST_SHOWN} more" if len(wrong) > _MOST_SHOWN else ""
+        _LOG.warning("%s: lines that are no records are left out, and %s: %s%s", self.path, kept, shown, more)
 
 
-def _remove_rest(file):
-    """Remove what follows the last whole line; for whoever holds the lock, so that nobody is writing it."""
+def _end_last_line(file):
+    """End the last line if it is a record, or else remove it; for whoever holds the lock: nobody is writing it."""
     if file.tell() == 0:
         return
     file.seek(-1, os.SEEK_END)
-    if file.read() != b"\n":
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
+    if file.read() == b"\n":
+        return
+    file.seek(0)
+    content = file.read()
+    start = content.rfind(b"\n") + 1
+    try:
+        Record.from_json(content[start:].strip(b"\0"))
+        file.write(b"\n")
+    except (ValueError, TypeError):
+        file.truncate(start)

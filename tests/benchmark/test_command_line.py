@@ -13,6 +13,7 @@ from benchmarks import data
 from benchmarks.__main__ import main
 from benchmarks.running.records import Record
 from benchmarks.running.records_file import RecordsFile
+from tests.benchmark.records import record
 
 CELLS = 12
 PATIENCE = 120  # seconds, for a machine that is busy
@@ -210,3 +211,42 @@ def test_the_grid_is_listed_once_and_not_again_for_the_report(folder, tmp_path, 
     assert listed == [["far"]]
     assert main(["report", str(tmp_path / "out")]) == 0
     assert len(listed) == 1
+
+
+def test_a_run_goes_on_where_lines_are_broken(tmp_path, capsys, caplog):
+    out = tmp_path / "out"
+    arguments = ["run", "--datasets", "wine", "--detectors", "ECOD", "--protocols", "one-class", "--jobs", "1"]
+    arguments += ["--out", str(out)]
+    assert main([*arguments, "--seeds", "0,1"]) == 0
+    first, second = lines(out)
+    (out / "records.jsonl").write_bytes(first + b"\n" + b"{" * 20 + b"\n" + second)
+    capsys.readouterr()
+    assert main([*arguments, "--seeds", "0,1,2"]) == 0
+    assert "1 of 3 cells to do, 2 done before" in capsys.readouterr().err
+    assert "line 3: no JSON" in caplog.text
+    assert (out / "records.jsonl.set-aside").read_bytes() == b"{" * 20 + b"\n"
+    assert [record.cell.seed for record in RecordsFile(out / "records.jsonl").read()] == [0, 1, 2]
+    assert main(["report", str(out)]) == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"junk",
+        b"\xff",
+        b"null",
+        b"[]",
+        b"{}",
+        b"[" * 100_000,
+        b'{"command": 1, "experiment": "quick", "fast": false}',
+        b'{"command": "c", "experiment": "quick"}',
+        b'{"command": "c", "experiment": "quick", "fast": false, "runs": "3"}',
+    ],
+    ids=lambda content: content[:10].decode(errors="replace"),
+)
+def test_experiment_json_that_is_junk(content, tmp_path, capsys):
+    RecordsFile(tmp_path / "records.jsonl").append(record("wine", "KNN", 0, 0.5))
+    (tmp_path / "experiment.json").write_bytes(content)
+    assert main(["report", str(tmp_path)]) == 2
+    assert f"error: {tmp_path}/experiment.json must " in capsys.readouterr().err

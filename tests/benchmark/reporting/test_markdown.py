@@ -73,3 +73,32 @@ def test_what_is_level_as_it_is_written_is_bold_together():
 def test_error_messages_are_one_line_without_markup():
     assert markdown.escape("a|b\n<c> & __init__") == r"a\|b &lt;c> &amp; \_\_init\_\_"
     assert len(markdown.escape("word " * 200)) <= 300
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("DHAG(n_augmented=0)", "DHAG(n_augmented=0)"),
+        ("<script>&amp;", "&lt;script>&amp;amp;"),
+        ("a|b\nc", r"a\|b c"),
+        ("![x](y) `z` **b** \\", r"![x\](y) \`z\` \*\*b\*\* \\"),
+        ("fit [s]", "fit [s]"),
+        ("_a_ b_c", r"\_a\_ b_c"),
+    ],
+)
+def test_names_are_shown_as_they_are(text, written):
+    assert markdown.name(text) == written
+
+
+@pytest.mark.parametrize(
+    ("text", "written"), [("run mine", "`run mine`"), ("a `b`\n\n# c", "`` a `b` # c ``"), ("``", "``` `` ```")]
+)
+def test_code(text, written):
+    assert markdown.code(text) == written
+
+
+def test_names_in_tables():
+    texts = pd.DataFrame({"a|b": ["**0.5**"], "detector": ["x|y"]}, index=pd.Index(["<b>"], name="*"))
+    head, _, row = markdown.table(texts, names=["detector"]).splitlines()
+    assert [cell.strip() for cell in head.split(" | ")] == [r"| \*", r"a\|b", "detector |"]
+    assert [cell.strip() for cell in row.split(" | ")] == ["| &lt;b>", "**0.5**", r"x\|y |"]

@@ -98,12 +98,124 @@ def test_nothing_but_a_rest(file):
     assert RecordsFile(file.path).read() == [record(1)]
 
 
-def test_what_is_no_record(file):
+OLD = b'{"dataset": "d", "protocol": "one-class", "detector": "KNN:n=1", "seed": 7, "status": "ok"}'
+
+
+def changed(**entries):
+    """A line of a record with other entries."""
+    return json.dumps(json.loads(record(7).to_json()) | entries).encode()
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"nonsense", "no JSON, got b'nonsense'"),
+        (b"\0\0\0", "no JSON"),
+        (b"\xff\xfe{", "no JSON"),
+        (b"null", "a record is an object, got NoneType"),
+        (b"{}", "it lacks dataset, protocol, detector, seed, max_rows, status"),
+        (OLD, "it lacks max_rows"),
+        (b"[" * 100_000, "nested too deeply"),
+        (changed(colour=1), "Record.__init__() got an unexpected keyword argument 'colour'"),
+        (changed(detector="KNN:n=1"), "detector must hold a name and parameters, got 'KNN:n=1'"),
+        (changed(detector={"name": "KNN", "parameters": [1]}), "detector must hold"),
+        (changed(dataset=["d"]), r"dataset must be text, got ['d']"),
+        (changed(seed="7"), "seed must be an integer, got '7'"),
+        (changed(seed=True), "seed must be an integer, got True"),
+        (changed(max_rows=1.5), "max_rows must be an integer or null, got 1.5"),
+        (changed(status="done"), "status must be one of ok, failed, skipped, got 'done'"),
+        (changed(versions="1.0"), "versions must be an object"),
+        (changed(figures={"auroc": "0.5"}), "figures must be numbers by auroc, auprc, f1"),
+        (changed(figures={"dataset": 1}), "figures must be numbers by auroc, auprc, f1"),
+        (changed(figures={"auroc": float("nan")}), "figures must be numbers"),
+        (changed(figures={"auroc": 10**400}), "figures must be numbers"),
+        (changed(oracle_epoch=[1]), "oracle_epoch must be an object of numbers"),
+        (changed(fit_seconds="1"), "fit_seconds must be a number, got '1'"),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else "",
+)
+def test_what_is_no_record_is_set_aside_and_said(line, reason, file, caplog):
     file.append(record(0))
-    with file.path.open("a") as lines:
-        lines.write("nonsense\n")
-    with pytest.raises(ValueError, match="records.jsonl: no record: 'nonsense'"):
-        RecordsFile(file.path).read()
+    with file.path.open("ab") as lines:
+        lines.write(line + b"\n")
+    before = file.path.read_bytes()
+    file.append(record(1))
+    assert RecordsFile(file.path).read() == [record(0), record(1)]
+    (message,) = caplog.messages
+    assert f"{file.path}: " in message
+    assert f"line 2: {reason}" in message
+    aside = file.path.with_name("records.jsonl.set-aside")
+    assert str(aside) in message
+    assert aside.read_bytes() == line + b"\n"
+    assert len(file.path.read_bytes()) > len(before)
+    # once is enough, and a runner that was there before goes on
+    assert RecordsFile(file.path).read() == [record(0), record(1)]
+    file.append(record(2))
+    assert file.read() == [record(0), record(1), record(2)]
+    assert len(caplog.messages) == 1
+    assert aside.read_bytes() == line + b"\n"
+
+
+def test_blank_lines_say_nothing(file, caplog):
+    file.append(record(0))
+    with file.path.open("ab") as lines:
+        lines.write(b"\n  \n\r\n")
+    file.append(record(1))
+    assert file.read() == [record(0), record(1)]
+    assert not caplog.messages
+    assert {path.name for path in file.path.parent.iterdir()} == {"records.jsonl", ".records.jsonl.lock"}
+
+
+def test_zeros_that_a_loss_of_power_left_before_a_record(file, caplog):
+    file.append(record(0))
+    file.path.write_bytes(bytes(50) + file.path.read_bytes())
+    assert file.read() == [record(0)]
+    assert not caplog.messages
+
+
+def test_a_runner_that_reads_on_is_not_led_astray(file):
+    other = RecordsFile(file.path)
+    file.append(record(0))
+    assert other.read() == [record(0)]
+    with file.path.open("ab") as lines:
+        lines.write(b"nonsense\n")
+    assert file.read() == [record(0)]  # sets aside
+    file.append(record(1))
+    assert other.read() == [record(0), record(1)]
+
+
+def test_many_lines_that_are_no_records_are_one_warning(file, caplog):
+    file.path.parent.mkdir()
+    file.path.write_bytes(b"nonsense\n" * 500)
+    file.append(record(0))
+    assert file.read() == [record(0)]
+    (message,) = caplog.messages
+    assert "line 1: " in message
+    assert message.endswith("and 490 more")
+    assert file.path.with_name("records.jsonl.set-aside").read_bytes() == b"nonsense\n" * 500
+
+
+def test_what_cannot_be_set_aside_is_left_out_all_the_same(file, caplog):
+    file.append(record(0))
+    with file.path.open("ab") as lines:
+        lines.write(b"nonsense\n")
+    before = file.path.read_bytes()
+    file.path.with_name("records.jsonl.set-aside").mkdir()
+    assert file.read() == [record(0)]
+    assert "line 2: no JSON" in caplog.text
+    assert "not moved to" in caplog.text
+    assert file.path.read_bytes() == before
+
+
+def test_a_record_without_an_end_is_not_lost(file):
+    for seed in (0, 1):
+        file.append(record(seed))
+    file.path.write_bytes(file.path.read_bytes()[:-1])
+    other = RecordsFile(file.path)
+    assert other.read() == [record(0), record(1)]
+    other.append(record(2))
+    assert other.read() == RecordsFile(file.path).read() == [record(0), record(1), record(2)]
+    assert [json.loads(line)["seed"] for line in file.path.read_text().splitlines()] == [0, 1, 2]
 
 
 def test_a_record_that_is_no_json_leaves_no_trace(file):
