@@ -40,7 +40,9 @@ Where the default values come from
 
 Deviations from the paper
 -------------------------
-- The optimiser is AdamW with a cosine-decayed learning rate; activations are SiLU.
+- The optimiser is AdamW with a cosine-decayed learning rate; activations are SiLU. The paper names none of them. With
+  Adam at a constant rate, ReLU and Glorot's first weights, the usual choice, AUROC on ten small tables of ADBench,
+  trained on normal rows, falls from .64 to .31; with a constant rate alone to .50.
 """
 
 import math
