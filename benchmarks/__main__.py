@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
@@ -32,7 +33,8 @@ def main(arguments=None):
     Returns
     -------
     int
-        Exit status: 0, or 1 if a cell failed, or 2 if an argument is wrong, or 130 after Ctrl-C.
+        Exit status: 0, or 1 if a cell failed or a file cannot be read or written, or 2 if an argument is wrong, or 130
+        after Ctrl-C.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
@@ -41,6 +43,18 @@ def main(arguments=None):
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+@contextmanager
+def _keeping(folder, command):
+    """Say what is left where a disk is full, or a folder may not be written to."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"{error}; what is done is kept in {folder}, and the same command goes on: {command}") from error
 
 
 def _run(options, command):
@@ -67,16 +81,17 @@ def _run(options, command):
         }
         (out / "experiment.json").write_text(json.dumps(made_by, indent=1) + "\n")
 
-    try:
-        where = (options.jobs, options.backend, options.scheduler)
-        limits = (experiment.time_limit, experiment.memory_limit)
-        records = runner.run(cells, file, options.data, *where, *limits, begin=begin)
-        pictures.draw(planned, out, options.data)
-        return _print(to_frame(records, experiment), out, experiment, command, len(cells))
-    except KeyboardInterrupt:
-        records = runner.collect(cells, file)
-    if records:
-        _print(to_frame(records, experiment), out, experiment, command, len(cells))
+    with _keeping(out, command):
+        try:
+            where = (options.jobs, options.backend, options.scheduler)
+            limits = (experiment.time_limit, experiment.memory_limit)
+            records = runner.run(cells, file, options.data, *where, *limits, begin=begin)
+            pictures.draw(planned, out, options.data)
+            return _print(to_frame(records, experiment), out, experiment, command, len(cells))
+        except KeyboardInterrupt:
+            records = runner.collect(cells, file)
+        if records:
+            _print(to_frame(records, experiment), out, experiment, command, len(cells))
     print(f"\nStopped: {len(records)} of {len(cells)} cells are there. The same command goes on: {command}")
     return 130
 
@@ -90,7 +105,9 @@ def _report(options, command):
     experiment = experiment.shrink() if made_by["fast"] else experiment
     for extension in experiment.extensions:
         extensions.load(extension)
-    return _print(to_frame(records, experiment), options.folder, experiment, made_by["command"], made_by["runs"])
+    frame = to_frame(records, experiment)
+    with _keeping(options.folder, command):
+        return _print(frame, options.folder, experiment, made_by["command"], made_by["runs"])
 
 
 def _made_by(path):

@@ -4,6 +4,7 @@ from itertools import product
 from pathlib import Path
 
 from benchmarks import data, detectors, protocols
+from benchmarks.data import files
 from benchmarks.experiments import Experiment
 from benchmarks.running import extensions
 from benchmarks.running.records import Cell
@@ -26,11 +27,14 @@ def grid(experiment: Experiment, folder: str | Path | None = None) -> list[Cell]
     Raises
     ------
     ValueError
-        If the experiment names what does not exist.
+        If the experiment names what does not exist, or a file of a user's own that cannot be used.
     """
     for extension in experiment.extensions:
         extensions.load(extension)
     names = data.expand(experiment.datasets, folder)
+    for name in names:
+        if files.find_path(name):
+            data.load(name, folder)  # once here, where a mistake in it is said before cells fail of it
     for name in experiment.special:
         if name in experiment.datasets and name not in names:
             raise ValueError(f"special is by full names of data sets, got {name!r}")

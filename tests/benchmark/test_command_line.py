@@ -1,5 +1,6 @@
 """``python -m benchmarks``, as users run, interrupt and kill it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -250,3 +251,78 @@ def test_experiment_json_that_is_junk(content, tmp_path, capsys):
     (tmp_path / "experiment.json").write_bytes(content)
     assert main(["report", str(tmp_path)]) == 2
     assert f"error: {tmp_path}/experiment.json must " in capsys.readouterr().err
+
+
+@pytest.fixture
+def small_disk():
+    """No file can grow beyond some bytes until the test lifts this."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(n_bytes):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+
+    def lift():
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    yield limit, lift
+    lift()
+
+
+def test_a_full_disk_is_one_sentence_and_the_run_goes_on(small_disk, tmp_path, capsys):
+    limit, lift = small_disk
+    out = tmp_path / "out"
+    arguments = ["run", "--datasets", "wine", "--detectors", "ECOD", "--protocols", "one-class", "--jobs", "1"]
+    arguments += ["--out", str(out), "--seeds"]
+    assert main([*arguments, "0"]) == 0
+    before = lines(out)
+    capsys.readouterr()
+    limit(len(before[0]) + 100)  # the next record does not fit
+    assert main([*arguments, "0,1,2"]) == 1
+    lift()
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: [Errno ")
+    assert f"what is done is kept in {out}, and the same command goes on: python -m benchmarks run" in last
+    assert lines(out)[: len(before)] == before
+    assert main([*arguments, "0,1,2"]) == 0
+    assert "2 of 3 cells to do, 1 done before" in capsys.readouterr().err
+    assert [Record.from_json(line).cell.seed for line in lines(out)] == [0, 1, 2]
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, capsys):
+    (tmp_path / "file").write_text("no folder")
+    options = ["--datasets", "wine", "--detectors", "ECOD", "--seeds", "0", "--jobs", "1"]
+    assert main(["run", *options, "--out", str(tmp_path / "file" / "out")]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: [Errno ")
+    assert f"'{tmp_path}/file/out'" in last
+
+
+def test_a_report_that_cannot_be_written_is_one_sentence(tmp_path, capsys):
+    RecordsFile(tmp_path / "records.jsonl").append(record("wine", "KNN", 0, 0.5))
+    made_by = {"command": "the command", "experiment": "quick", "fast": False}
+    (tmp_path / "experiment.json").write_text(json.dumps(made_by))
+    (tmp_path / "report.md").mkdir()
+    assert main(["report", str(tmp_path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: [Errno ")
+    assert f"'{tmp_path}/report.md'; what is done is kept in {tmp_path}" in line
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\n1,2\n", "must have a column 'y'"),
+        ("a,y\n1,0\nx,1\n", "columns must be numbers, got other types in 'a'"),
+        ("a,y\n1,0\n2,2\n", "y must hold 0 (normal) and 1 (anomaly) only"),
+        ("", "cannot be read"),
+    ],
+)
+def test_a_file_of_ones_own_is_checked_before_anything_runs(content, message, tmp_path, capsys):
+    own, out = tmp_path / "own.csv", tmp_path / "out"
+    own.write_text(content)
+    assert main(["run", "--datasets", f"wine,{own}", "--detectors", "ECOD", "--seeds", "0", "--out", str(out)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {own}")
+    assert message in line
+    assert not out.exists()
