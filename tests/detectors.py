@@ -6,7 +6,7 @@ from pyod_synth import all_detectors
 
 DETECTORS = list(all_detectors().values())
 
-_SMALL = {"epoch_num": 2, "batch_size": 32, "hidden_size": 8, "latent_size": 8, "memory_size": 40, "random_state": 0}
+_SMALL = {"epoch_num": 2, "batch_size": 32, "hidden_size": 8, "latent_size": 2, "memory_size": 40, "random_state": 0}
 
 
 def small(detector, **parameters):

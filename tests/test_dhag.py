@@ -12,7 +12,7 @@ from pyod_synth.models.dhag import Perturbators, dhag_loss, pseudo_labels
 from pyod_synth.networks.grouped import GroupedLinear
 from pyod_synth.seeding import draw_seed, initializing, new_generator
 from tests.detectors import assert_same, small
-from tests.reference import array, convolve, seeded, sigmoid, silu, softplus
+from tests.reference import array, convolve, run_mlp, seeded, sigmoid, silu, softplus
 
 
 @pytest.fixture
@@ -31,32 +31,16 @@ def test_grouped_linear_maps_each_share_by_a_map_of_its_own():
         assert 0.9 / math.sqrt(8) < parameter.abs().max() <= 1 / math.sqrt(8)
 
 
-@pytest.mark.parametrize("latent_size", [3, None])
-@pytest.mark.parametrize("size", [1, 4])
-def test_each_perturbator_of_a_table_sees_its_own_number_of_noise(size, latent_size):
-    perturbators = Perturbators((size,), latent_size, n_perturbators=2, hidden_size=5, n_filters=3)
-    rows = torch.randn(6, size)
-    drawn = array(perturbators(rows, seeded(1)))
-    assert drawn.shape == (6, 2, latent_size or size)
-    noise = array(torch.rand(6, 2, 1, generator=seeded(1)))
-    assert perturbators.net[0].bias is None
-    for row, own in np.ndindex(6, 2):
-        value = np.concatenate([array(rows[row]), noise[row, own]])
-        value = np.maximum(value @ array(perturbators.net[0].weight)[own], 0)
-        value = value @ array(perturbators.net[2].weight)[own] + array(perturbators.net[2].bias)[own, 0]
-        np.testing.assert_allclose(drawn[row, own], value, atol=1e-5)
-
-
 @pytest.mark.parametrize("space", ["latent", "input"])
-def test_each_perturbator_of_images_is_a_network_of_its_own(space):
-    input_shape = (2, 6, 5)
+@pytest.mark.parametrize("input_shape", [(4,), (7,), (1,), (2, 6, 5)], ids=str)
+def test_each_perturbator_is_a_network_of_its_own(input_shape, space):
     latent_size, output_shape, stride = (3, (3,), 2) if space == "latent" else (None, input_shape, 1)
-    perturbators = Perturbators(input_shape, latent_size, n_perturbators=2, hidden_size=5, n_filters=3)
+    perturbators = Perturbators(input_shape, latent_size, n_perturbators=2, n_filters=3)
     rows = torch.randn(5, *input_shape)
-    channels, *sizes = input_shape
+    channels, *sizes = input_shape if len(input_shape) == 3 else (1, *input_shape)
     drawn = array(perturbators(rows, seeded(1)))
     assert drawn.shape == (5, 2, *output_shape)
-    noise = array(torch.rand(5, 2, 1, *sizes, generator=seeded(1)))
+    noise = array(torch.randn(5, 2, 1, *sizes, generator=seeded(1)))
     net = perturbators.net
     for row, own in np.ndindex(5, 2):
         filters = slice(3 * own, 3 * own + 3)
@@ -71,13 +55,14 @@ def test_each_perturbator_of_images_is_a_network_of_its_own(space):
 
 
 def test_perturbators_are_stochastic_and_shrink_rows():
-    perturbators = Perturbators((3, 9, 6), 4, n_perturbators=3, hidden_size=5, n_filters=2)
-    generator = seeded(0)
+    perturbators, generator = Perturbators((3, 9, 6), 4, n_perturbators=3, n_filters=2), seeded(0)
     images = torch.randn(2, 3, 9, 6)
     first, second = perturbators(images, generator), perturbators(images, generator)
     assert first.shape == (2, 3, 4)
     assert (first != second).all()
     assert perturbators.net[:4](torch.zeros(1, 12, 9, 6)).shape == (1, 6, 3, 2)
+    perturbators = Perturbators((9,), 4, n_perturbators=3, n_filters=2)
+    assert perturbators.net[:4](torch.zeros(1, 6, 9)).shape == (1, 6, 3)
 
 
 def test_smallest_perturbations_of_each_perturbator_are_normal():
@@ -123,7 +108,7 @@ def test_loss_of_one_perturbator_and_of_no_perturbation_is_finite():
 def make_core(space="latent", n_augmented=146):
     sizes = {"hidden_size": 5, "latent_size": 3, "n_perturbators": 2, "n_filters": 3}
     weights = {"n_augmented": n_augmented, "lambda1": 0.7, "lambda2": 1.3}
-    core = DHAG(space=space, discriminator_lr=1e-4, **sizes, **weights).build_core((4,))
+    core = DHAG(space=space, perturbator_lr=1e-4, **sizes, **weights).build_core((4,))
     core.generator = seeded(1)
     return core
 
@@ -134,24 +119,24 @@ def test_loss_and_score_of_the_core(x, space, labelled):
     core = make_core(space)
     y = torch.tensor([0, 1, 0, 0, 0, 1, 0]) if labelled else None
     normal = x[y == 0] if labelled else x
-    core.generator = seeded(2)
-    loss = core.training_loss(x, y)
+    losses = []
+    for loss in (core.training_loss, core.perturbators_loss):
+        core.generator = seeded(2)
+        losses.append(loss(x, y).item())
     e, rows = array(core.perturbators(normal, seeded(2))), array(normal)
 
     def encode(values):
-        for layer in core.encoder[::2]:
-            values = np.maximum(values @ array(layer.weight).T + array(layer.bias), 0)
-        return values
+        return run_mlp(core.encoder, values)
 
     def logit(z):
-        return (z @ array(core.discriminator[0].weight).T @ array(core.discriminator[1].weight).T)[..., 0]
+        return run_mlp(core.discriminator, z)[..., 0]
 
     perturbed = encode(rows)[:, None] + e if space == "latent" else encode(rows[:, None] + e)
     n_normal = 1 if labelled else 2  # 146 / 512 of 5 or of 7 rows
     expected = numpy_dhag_loss(logit(encode(rows)), logit(perturbed), e, n_normal, 0.7, 1.3)
     if labelled:
         expected += softplus(-logit(encode(array(x[y == 1])))).mean()
-    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    assert losses == pytest.approx([expected, expected], rel=1e-5)
     np.testing.assert_allclose(array(core.anomaly_score(x)), logit(encode(array(x))), atol=1e-5)
 
 
@@ -165,17 +150,25 @@ def test_batches_of_one_label_only(x):
     assert all(parameter.grad.isfinite().all() for parameter in core.parameters() if parameter.grad is not None)
 
 
-def test_one_gradient_moves_all_networks_at_two_rates(x):
+def test_players_share_all_parameters_and_step_at_rates_of_their_own():
     core = make_core()
-    (player,) = core.players()
-    others, discriminating = player.parameters
-    assert "lr" not in others
-    assert discriminating["lr"] == 1e-4
-    assert discriminating["params"] == list(core.discriminator.parameters())
-    named = {id(parameter) for group in (others, discriminating) for parameter in group["params"]}
-    assert named == {id(parameter) for parameter in core.parameters()}
-    player.loss(x).backward()
-    assert all(parameter.grad.any() for parameter in core.parameters())
+    others, (perturbing,) = (list(player.parameters) for player in core.players())
+    assert perturbing["lr"] == 1e-4
+    sets = [{id(parameter) for parameter in parameters} for parameters in (others, perturbing["params"])]
+    assert not sets[0] & sets[1]
+    assert sets[0] | sets[1] == {id(parameter) for parameter in core.parameters()}
+    assert sets[1] == {id(parameter) for parameter in core.perturbators.parameters()}
+
+
+def test_perturbators_learn_from_their_own_loss_alone(x):
+    core = make_core()
+    (others, loss), (_, perturbators_loss) = core.players()
+    perturbing = list(core.perturbators.parameters())
+    loss(x).backward()
+    assert all(parameter.grad is None for parameter in perturbing)
+    assert all(parameter.grad is not None for parameter in others)
+    perturbators_loss(x).backward()
+    assert all(parameter.grad.any() for parameter in perturbing)
 
 
 @pytest.mark.parametrize("space", ["latent", "input"])
@@ -191,9 +184,9 @@ def test_every_form_trains(request, space, kind):
 @pytest.mark.parametrize("kind", ["table", "images"])
 def test_perturbed_latent_vectors(request, kind):
     X = request.getfixturevalue(kind)
-    clf = small(DHAG, n_perturbators=4, n_augmented=100, latent_size=6).fit(X)
+    clf = small(DHAG, n_perturbators=4, n_augmented=100).fit(X)
     perturbed, labels = clf.perturb(X, return_labels=True)
-    assert perturbed.shape == (len(X), 4, 6)
+    assert perturbed.shape == (len(X), 4, 2)
     assert labels.shape == (len(X), 4)
     perturbation = perturbed - clf.embed(X)[:, None]
     norm = np.linalg.norm(perturbation, axis=2)
@@ -202,8 +195,9 @@ def test_perturbed_latent_vectors(request, kind):
         np.testing.assert_array_equal(np.flatnonzero(label == 0), np.sort(np.argsort(single)[:count]))
     np.testing.assert_array_equal(clf.perturb(X), perturbed)
     # what the discriminator learned to tell apart from unperturbed vectors
-    first, second = (array(layer.weight) for layer in clf.core_.discriminator)
-    np.testing.assert_allclose((clf.embed(X) @ first.T @ second.T)[:, 0], clf.decision_function(X), atol=1e-5)
+    np.testing.assert_allclose(
+        run_mlp(clf.core_.discriminator, clf.embed(X))[:, 0], clf.decision_function(X), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("kind", ["table", "images"])
@@ -229,24 +223,22 @@ def test_perturbed_rows_are_in_their_units(request, kind):
     np.testing.assert_allclose(again, latent, atol=1e-4)
 
 
-def test_the_discriminator_moves_at_its_own_rate(table):
+def test_perturbators_move_at_their_own_rate(table):
+    weights = []
+    for rate in (1e-12, 1e-2):
+        clf = small(DHAG, perturbator_lr=rate, lr=1e-2, weight_decay=0.0).fit(table)
+        weights.append([array(p) for p in (clf.core_.perturbators.net[0].weight, clf.core_.encoder[0].weight)])
     with initializing(new_generator(draw_seed(0))):
         untrained = small(DHAG).build_core((3,))
-    for rate, moves in ((1e-12, False), (1e-2, True)):
-        clf = small(DHAG, discriminator_lr=rate, lr=1e-2, weight_decay=0.0).fit(table)
-        moved = [
-            array(own - first).max() for own, first in zip(clf.core_.parameters(), untrained.parameters(), strict=True)
-        ]
-        names = [name.split(".")[0] for name, _ in untrained.named_parameters()]
-        largest = {name: max(m for m, own in zip(moved, names, strict=True) if own == name) for name in names}
-        assert (largest["discriminator"] > 1e-3) == moves
-        assert largest["encoder"] > 1e-3
-        assert largest["perturbators"] > 1e-3
+    for index, (perturbing, encoding) in enumerate(weights):
+        moved = np.abs(perturbing - array(untrained.perturbators.net[0].weight)).max()
+        assert (moved > 1e-3) == bool(index)
+        assert np.abs(encoding - array(untrained.encoder[0].weight)).max() > 1e-3
 
 
 def test_heavier_lambdas_make_perturbations_smaller_and_more_diverse(table):
     def fit(**weights):
-        parameters = {"n_perturbators": 3, "latent_size": 8, "epoch_num": 60} | weights
+        parameters = {"n_perturbators": 3, "latent_size": 8, "epoch_num": 60, "perturbator_lr": 1e-2} | weights
         clf = small(DHAG, **parameters).fit(table)
         x = torch.tensor(clf.standardizer_.transform(table))
         e = array(clf.core_.perturbators(x, seeded(0)))
@@ -288,7 +280,7 @@ def test_known_anomalies_are_recognised(table):
         ("hidden_size", 0),
         ("latent_size", 0),
         ("n_filters", 0),
-        ("discriminator_lr", 0.0),
+        ("perturbator_lr", 0.0),
     ],
 )
 def test_parameters_out_of_range(table, name, value):

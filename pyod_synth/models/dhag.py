@@ -9,47 +9,45 @@ what is called abnormal begins right beside what is called normal. All networks 
 
 averaged over rows: perturbations are to be small, and to point in different directions. Section 4.4 adds
 CE(D(z), 1), averaged over known anomalies. The score is D(z). Perturbators are convolutional networks over the pixels,
-with a channel of noise beside them, or networks of two layers over the features of a table and one number of noise;
-section 5.5 lets them perturb the input instead of the latent vector (``space="input"``).
+or over the features of a table, with a channel of noise beside the input; section 5.5 lets them perturb the input
+instead of the latent vector (``space="input"``).
 
 Where the default values come from
 ----------------------------------
-- The paper, section 5: the rates 5e-3 and 1e-5, Adam, ``batch_size=512``. It chooses K (``n_augmented``), L
-  (``n_perturbators``), ``lambda1`` and ``lambda2`` for each data set, by labels.
-- The authors' program: for these the values of its Thyroid, K = 100, L = 5, 1 and 0.1; ``epoch_num=100``; sizes of 64;
-  AMSGrad at constant rates; ReLU; for tables noise that is uniform, a first layer of the perturbators without bias, an
-  encoder of four layers that ends in a ReLU, and a discriminator of two layers without activation or bias.
-- Ours, since both are silent: ``n_filters``.
+- The paper, section 5: ``lr=5e-3`` of encoder and discriminator, ``perturbator_lr=1e-5``, ``batch_size=512``. It
+  chooses K (``n_augmented``), L (``n_perturbators``), ``lambda1`` and ``lambda2`` for each data set, by labels; the
+  defaults are among its values.
+- Ours, since the paper is silent: ``epoch_num``, ``hidden_size``, ``latent_size``, ``n_filters``, and no weight decay.
 
 Deviations from the paper
 -------------------------
 - The score is the logit rather than the probability, whose sigmoid would round distant rows to one and the same 1.
 - The text calls the perturbators adversarial, but in Eq. 2 and Algorithm 1 all networks minimise one loss. We follow
   the latter.
-- Section 5 gives the rate 5e-3 to encoder and discriminator and 1e-5 to the perturbators, Algorithm 1 one rate to
-  encoder and perturbators and another to the discriminator. We follow the latter, as the program does; it later slows
-  the discriminator down further, to 1e-8.
-- Section 5 calls the perturbators of tables one-dimensional CNNs; in the program, and here, features are channels.
-- The program weighs the Frobenius norm of all perturbations of a batch, here it is Eq. 2's mean of norms.
+- Section 5 gives the learning rates 5e-3 to encoder and discriminator and 1e-5 to the perturbators, Algorithm 1 one to
+  encoder and perturbators and another to the discriminator. We follow section 5.
+- The perturbators step after the other networks, with noise drawn anew, and not from the same gradient.
 - K is given for 512 rows and scaled with the batch. Known anomalies of a batch are averaged within it, and leave it
   before its perturbations are drawn and sorted.
-- The perturbators' CNN for images has two convolutions and a linear map to the latent vector, which is that of a LeNet;
-  in the program three convolutions make a map that is the latent.
+- The perturbators' CNN has two convolutions and a linear map to the latent vector, which may halve rows on their way.
+- The optimiser is AdamW with a cosine-decayed learning rate. The authors' program has AMSGrad at constant rates, 5e-3
+  for encoder and perturbators and 1e-5 for a linear discriminator, one joint gradient, perturbators of two layers for
+  tables, and for its Thyroid K = 100, lambda1 = 1 and 100 epochs. With all of that AUROC over ADBench's 29 tables is
+  .695 trained on normal rows and .598 unsupervised, where it is .729 and .686 as it is here.
 """
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, cast
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, softplus
 
 from pyod_synth.base import DeepDetector
 from pyod_synth.core import Core, Player
-from pyod_synth.networks import Perturbators, encoder
+from pyod_synth.networks import Perturbators, encoder, mlp
 from pyod_synth.training import by_blocks, computing
 from pyod_synth.validation import Interval, StrOptions
 
@@ -107,36 +105,46 @@ class DHAGCore(Core):
         Whose parameters to take.
     """
 
-    def __init__(self, input_shape: tuple[int, ...], clf: "DHAG"):
+    encoder: nn.Module
+
+    def __init__(self, input_shape: tuple[int, ...], clf: Any):
         super().__init__()
         self.n_augmented, self.lambdas = clf.n_augmented, (clf.lambda1, clf.lambda2)
-        self.discriminator_lr = clf.discriminator_lr
-        self.in_latent_space = clf.space == "latent"
+        self.perturbator_lr = clf.perturbator_lr
+        self.in_latent_space = getattr(clf, "space", "latent") == "latent"
         perturbed_size = clf.latent_size if self.in_latent_space else None
-        sizes = (clf.n_perturbators, clf.hidden_size, clf.n_filters)
-        self.perturbators = Perturbators(input_shape, perturbed_size, *sizes)
-        self.encoder = encoder(input_shape, [clf.hidden_size] * 3, clf.latent_size, nn.ReLU).append(nn.ReLU())
-        self.discriminator = nn.Sequential(
-            nn.Linear(clf.latent_size, math.ceil(clf.hidden_size / 2), bias=False),
-            nn.Linear(math.ceil(clf.hidden_size / 2), 1, bias=False),
-        )
+        self.perturbators = Perturbators(input_shape, perturbed_size, clf.n_perturbators, clf.n_filters)
+        self.build(input_shape, clf)
+
+    def build(self, input_shape: tuple[int, ...], clf: Any) -> None:
+        """Make encoder and discriminator."""
+        self.encoder = encoder(input_shape, (clf.hidden_size, clf.hidden_size), clf.latent_size)
+        self.discriminator = mlp([clf.latent_size, clf.hidden_size, 1])
 
     def players(self) -> list[Player]:
-        """Let all networks learn from one loss, the discriminator at a rate of its own."""
-        others = [*self.encoder.parameters(), *self.perturbators.parameters()]
-        discriminating = {"params": list(self.discriminator.parameters()), "lr": self.discriminator_lr}
-        groups: list[dict[str, Any]] = [{"params": others}, discriminating]
-        return [Player(groups, self.training_loss)]
+        """Let encoder and discriminator learn at the detector's rate, then the perturbators at their own."""
+        others = [parameter for name, parameter in self.named_parameters() if not name.startswith("perturbators.")]
+        perturbing = {"params": list(self.perturbators.parameters()), "lr": self.perturbator_lr}
+        return [Player(others, self.training_loss), Player([perturbing], self.perturbators_loss)]
 
     def training_loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Eq. 2, and section 4.4's term for known anomalies."""
+        """Give what encoder and discriminator minimise; perturbators learn from :meth:`perturbators_loss` alone."""
+        with torch.no_grad():
+            perturbation = self.perturbators(x if y is None else x[y == 0], self.generator)
+        return self.generation_loss(x, y, perturbation)
+
+    def perturbators_loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Give what perturbators minimise."""
+        return self.generation_loss(x, y, self.perturbators(x if y is None else x[y == 0], self.generator))
+
+    def generation_loss(self, x: Tensor, y: Tensor | None, perturbation: Tensor) -> Tensor:
+        """Eq. 2, given perturbations (normal rows, L, *shape) of the normal rows, and section 4.4's term."""
         loss = x.new_zeros(())
         if y is not None:
             known, x = x[y == 1], x[y == 0]
             if len(known):
                 loss = loss + softplus(-self.logit(self.encoder(known))).mean()
         if len(x):
-            perturbation = self.perturbators(x, self.generator)
             perturbed_logit = self.logit(self.perturb(x, perturbation).flatten(0, 1)).view(len(x), -1)
             normal_logit, n_normal = self.logit(self.encoder(x)), self.n_normal(len(x))
             loss = loss + dhag_loss(normal_logit, perturbed_logit, perturbation, n_normal, self.lambdas)
@@ -179,25 +187,25 @@ class DHAG(DeepDetector):
         Where perturbations are added; "input" is the variant of the paper's section 5.5.
     n_perturbators : int, default=5
         The paper's L.
-    n_augmented : int in [0, 512], default=100
+    n_augmented : int in [0, 512], default=50
         The paper's K: how many of every 512 perturbations, the smallest ones, count as normal.
-    lambda1 : float, default=1.0
+    lambda1 : float, default=0.1
         Weight of the norms of perturbations.
     lambda2 : float, default=0.1
         Weight of the cosines between perturbations of different perturbators.
     use_labels : bool, default=False
         Whether ``fit`` learns from known anomalies, y = 1; rows with y = 0 count as normal.
     hidden_size : int, default=64
-        Units of the hidden layers of a table's encoder and perturbators; the discriminator's has half as many.
+        Units of the hidden layers of a table's encoder and of the discriminator.
     latent_size : int, default=64
         Length of the latent vector.
     n_filters : int, default=8
-        Filters of each convolution of an image's perturbator.
-    discriminator_lr : float, default=1e-5
-        Initial learning rate of the discriminator.
+        Filters of each convolution of a perturbator.
+    perturbator_lr : float, default=1e-5
+        Initial learning rate of the perturbators.
     lr : float, default=5e-3
-        Initial learning rate of encoder and perturbators.
-    epoch_num : int or None, default=100
+        Initial learning rate of encoder and discriminator.
+    epoch_num : int or None, default=40
         Passes over the training rows. None takes as many as make 300 optimiser steps.
     batch_size : int, default=512
         Rows per optimiser step.
@@ -229,20 +237,18 @@ class DHAG(DeepDetector):
 
     space: str = "latent"
     n_perturbators: int = 5
-    n_augmented: int = 100
-    lambda1: float = 1.0
+    n_augmented: int = 50
+    lambda1: float = 0.1
     lambda2: float = 0.1
     use_labels: bool = False
     hidden_size: int = 64
     latent_size: int = 64
     n_filters: int = 8
-    discriminator_lr: float = 1e-5
+    perturbator_lr: float = 1e-5
     lr: float = 5e-3
-    epoch_num: int | None = 100
+    epoch_num: int | None = 40
     batch_size: int = 512
     weight_decay: float = 0.0
-    optimizer_name: str = "amsgrad"
-    lr_schedule: str | Sequence[int] = "constant"
 
     _parameter_constraints = {
         **DeepDetector._parameter_constraints,
@@ -255,7 +261,7 @@ class DHAG(DeepDetector):
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "latent_size": [Interval(Integral, 1, None, closed="left")],
         "n_filters": [Interval(Integral, 1, None, closed="left")],
-        "discriminator_lr": [Interval(Real, 0, None, closed="neither")],
+        "perturbator_lr": [Interval(Real, 0, None, closed="neither")],
     }
 
     def build_core(self, input_shape: tuple[int, ...]) -> DHAGCore:

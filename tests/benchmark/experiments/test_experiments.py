@@ -164,7 +164,7 @@ def test_parameters_of_papers():
     """What the papers say of their parameters is the default."""
     for name, said in {
         "PLAD": {"lam": 3.0, "lr": 1e-3, "epoch_num": 100, "optimizer_name": "adam"},
-        "DHAG": {"lr": 5e-3, "discriminator_lr": 1e-5, "batch_size": 512},
+        "DHAG": {"lr": 5e-3, "perturbator_lr": 1e-5, "batch_size": 512},
         "AnoRand": {"lr": 1e-4, "epoch_num": 200, "batch_size": 128},
         "NoveltyNormalization": {
             "lam1": 0.5,
