@@ -147,7 +147,12 @@ _ENTRIES = {
         {"id": "yu2021ncae", "short": "Yu et al., 2021"},
         _TRAINED,
         strengths=["Generates the rows that it takes for normal with high confidence: generate(number)"],
-        weaknesses=[_BELOW, _SECONDS, _IMAGES],
+        weaknesses=[
+            "On ADBench's tables its AUROC is below those of KNN and IForest where training rows are normal, and below "
+            "IForest's where they are not",
+            _SECONDS,
+            _IMAGES,
+        ],
         best_for="Comparing with the paper",
         avoid_when="One default has to serve data that nobody has looked at",
     ),
