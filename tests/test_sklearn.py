@@ -20,6 +20,8 @@ def test_check_estimator(estimator, check):
     try:
         check(estimator)
     except AssertionError as error:
-        if "is not invariant when applied to a" in str(error):  # subset, or dataset with a different sample order
+        # NCAE's mean of squared errors is rounded by where a row lies in its block, by 2e-7 of the score
+        reordered = type(estimator).__name__ == "NCAE" and "different sample order" in str(error)
+        if reordered or "is not invariant when applied to a subset" in str(error):
             pytest.xfail("scores are of float32, the same in any company to 1e-5 (test_contract), not to 1e-7")
         raise
