@@ -93,7 +93,7 @@ class CoreDetector(_Attributes, PyODDetector):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Complete the docstring of a detector."""
         super().__init_subclass__(**kwargs)
-        cls.__doc__ = complete(cls.__doc__, getattr(cls, "optimizer_name", None), getattr(cls, "lr_schedule", None))
+        cls.__doc__ = complete(cls.__doc__, cls)
 
     def __post_init__(self) -> None:
         """Let PyOD check the contamination."""
@@ -401,7 +401,7 @@ class DeepDetector(CoreDetector):
         }
 
 
-CoreDetector.__doc__ = complete(CoreDetector.__doc__)
+CoreDetector.__doc__ = complete(CoreDetector.__doc__, CoreDetector)
 
 
 def _score(core: Core, x: Tensor) -> Floats:

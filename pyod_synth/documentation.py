@@ -4,7 +4,7 @@ from typing import Any
 
 PARAMETERS = """contamination : float in (0, 0.5] or PyThresh object, default=0.1
         Expected share of anomalies in the training rows; sets ``threshold_`` and nothing else.
-    preprocessing : bool or "minmax", default=True
+    preprocessing : bool or "minmax", default={preprocessing}
         Whether to standardise each feature of a table, or each channel of an image; "minmax" scales it to [0, 1].
     device : str, torch.device or None, default=None
         Where to compute. None takes a CUDA device if there is one, else the CPU.
@@ -44,17 +44,15 @@ HISTORY = """history_ : list of float
         Mean loss of each epoch, summed over the networks that have losses of their own."""
 
 
-def complete(docstring: str | None, optimizer_name: Any = None, lr_schedule: Any = None) -> str | None:
+def complete(docstring: str | None, detector: type) -> str | None:
     """Put the shared parts in the place of their names in braces, as of ``{shared parameters}``.
 
     Parameters
     ----------
     docstring : str or None
-    optimizer_name, lr_schedule : object
-        The detector's defaults, if it trains.
+    detector : type
+        Whose docstring it is; its defaults are named.
     """
-    defaults = {"{optimizer_name}": optimizer_name, "{lr_schedule}": lr_schedule}
-    defaults = {name: repr(default).replace("'", '"') for name, default in defaults.items()}
     parts = {
         "shared parameters": PARAMETERS,
         "optimization": OPTIMIZATION,
@@ -62,6 +60,8 @@ def complete(docstring: str | None, optimizer_name: Any = None, lr_schedule: Any
         "attributes": ATTRIBUTES,
         "history": HISTORY,
     }
-    for name, text in ({f"{{{name}}}": text for name, text in parts.items()} | defaults).items():
-        docstring = docstring and docstring.replace(name, text)
+    names = ("preprocessing", "optimizer_name", "lr_schedule")
+    defaults = {name: repr(getattr(detector, name, None)).replace("'", '"') for name in names}
+    for name, text in (parts | defaults).items():
+        docstring = docstring and docstring.replace(f"{{{name}}}", text)
     return docstring
