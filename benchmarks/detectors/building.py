@@ -131,6 +131,16 @@ def can_learn_from_labels(name: str) -> bool:
     return name in own and "use_labels" in signature(own[name]).parameters
 
 
+def package(name: str) -> str:
+    """Name the package that holds a detector, as it is imported; empty for a name that is unknown.
+
+    One of a user's own that is built on ``pyod_synth`` counts as held by that.
+    """
+    if name in ours():
+        return "pyod_synth"
+    return RIVALS[name].path.partition(".")[0] if name in RIVALS else ""
+
+
 def shape_for(spec: DetectorSpec, X: np.ndarray) -> np.ndarray:
     """Return rows as a detector takes them: rivals know tables only, so images come to them flattened."""
     return X if spec.name in ours() else X.reshape(len(X), -1)
