@@ -52,7 +52,7 @@ def short(stem):
 def read_npz(path, *names):
     """Read arrays of an ``.npz`` by their names; objects are refused."""
     what = f"an .npz of the arrays {' and '.join(names)}, without objects"
-    with reading(path, what), np.load(path, allow_pickle=False) as arrays:
+    with reading(path, what), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return tuple(arrays[name] for name in names)
 
 

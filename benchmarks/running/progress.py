@@ -7,6 +7,7 @@ from threading import Event, Lock, Thread
 from tqdm import tqdm
 
 _LONGEST = 80  # characters of a cell's name
+_SECONDS = {"terminal": 1, "lines": 30}  # between two looks at the state
 
 
 class Progress:
@@ -37,7 +38,8 @@ class Progress:
         )
         self._bar = _Bar(jobs, total=total, initial=total - to_do, unit="cell", **look)
         self._closed = Event()
-        self._clock = Thread(target=self._tick, args=(1 if self._terminal else 30,), daemon=True)
+        seconds = _SECONDS["terminal" if self._terminal else "lines"]
+        self._clock = Thread(target=self._tick, args=(seconds,), daemon=True)
         self._clock.start()
 
     @contextmanager
