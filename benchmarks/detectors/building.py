@@ -12,6 +12,8 @@ import pyod_synth
 from benchmarks.detectors.adapters import Adapter, Unsuitable
 from benchmarks.detectors.rivals import RIVALS, check_names
 from benchmarks.detectors.spec import DetectorSpec
+from pyod_synth.base import CoreDetector
+from pyod_synth.validation import check_parameters
 
 # what the number of epochs is called: by ours and AutoEncoder, by DeepSVDD and DeepOD, by LUNAR
 _EPOCHS = ("epoch_num", "epochs", "n_epochs")
@@ -51,7 +53,9 @@ def check(spec: DetectorSpec):
     except (TypeError, ValueError) as error:
         raise ValueError(f"{spec.name}: parameters must be what JSON knows, got {spec.parameters}") from error
     with suppress(Unsuitable):
-        _construct(spec, 0)
+        detector = _construct(spec, 0)
+        if isinstance(detector, CoreDetector):  # which looks at its parameters only as it is fitted
+            check_parameters(detector)
 
 
 def limit_epochs(spec: DetectorSpec, largest: int) -> DetectorSpec:

@@ -80,7 +80,9 @@ def test_nothing_to_do(capsys):
     assert lines[-1].startswith("3/3 [00:00<00:00")
 
 
-@pytest.mark.parametrize("name", ["\x1b]0;mine\x07\x1b[2J", "two\nlines\r", "{elapsed}{nothing}", "x" * 5000, "\u202eabc"])
+@pytest.mark.parametrize(
+    "name", ["\x1b]0;mine\x07\x1b[2J", "two\nlines\r", "{elapsed}{nothing}", "x" * 5000, "\u202eabc"]
+)
 def test_hostile_names_are_shown_in_one_short_line_that_no_terminal_obeys(name, capsys):
     shown = Progress(2, 2, 1)
     with shown.running(cell(name, "KNN")):
