@@ -150,7 +150,7 @@ def _download(options, command):
     failed = False
     for file in pd.concat(files).drop_duplicates("path").to_dict("records"):
         try:
-            print(download.fetch(file, options.data, options.mirror))
+            print(download.fetch(file, options.data, options.mirror, options.time_limit))
         except OSError as error:
             print(f"failed: {error}", file=sys.stderr)
             failed = True
@@ -210,6 +210,13 @@ def _parser():
         "--mirror",
         default=os.environ.get("PYOD_SYNTH_MIRROR"),
         help="URL of a copy of a data folder, to download from (default: $PYOD_SYNTH_MIRROR, or their origin)",
+    )
+    get.add_argument(
+        "--time-limit",
+        type=float,
+        default=download.TIME_LIMIT,
+        metavar="SECONDS",
+        help=f"give up a file that takes longer (default: {download.TIME_LIMIT:g})",
     )
     get.set_defaults(action=_download)
 

@@ -1,5 +1,6 @@
 """ADBench's ``.npz`` files of X and y: tables, and embeddings of images and text."""
 
+import math
 import zipfile
 from functools import partial
 
@@ -51,8 +52,39 @@ def short(stem):
 def read_npz(path, *names):
     """Read arrays of an ``.npz`` by their names; objects are refused."""
     what = f"an .npz of the arrays {' and '.join(names)}, without objects"
-    with reading(path, what), np.load(path, allow_pickle=False) as arrays:
+    with reading(path, what), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return tuple(arrays[name] for name in names)
+
+
+def read_header(archive, name):
+    """Read the shape of an array of an ``.npz``, and nothing of its values.
+
+    Parameters
+    ----------
+    archive : zipfile.ZipFile
+    name : str
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        If it holds objects, or not as many bytes as the header says. KeyError or anything else is raised where there
+        is no such array, or its bytes are broken.
+    """
+    with archive.open(f"{name}.npy") as member:
+        version = np.lib.format.read_magic(member)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(member)
+        if dtype.hasobject:
+            raise ValueError("Object arrays cannot be read")
+        n_bytes = math.prod(shape) * dtype.itemsize
+        there = archive.getinfo(f"{name}.npy").file_size - member.tell()
+    if n_bytes != there:
+        raise ValueError(f"{name} of shape {shape} has {n_bytes} bytes, got {there}")
+    return shape
 
 
 def _members(path):

@@ -2,9 +2,12 @@
 
 import gzip
 import io
+import math
+import os
 import pickle
 import re
 import tarfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.data.adbench import read_npz
+from benchmarks.data.adbench import read_header, read_npz
 from benchmarks.data.source import Source, reading
 
 _DIGITS = [f"the digit {digit}" for digit in range(10)]
@@ -149,7 +152,46 @@ def find_subset(name, folder):
 
 def _collections(folder):
     finders = (_fashion_mnist, _mnist, _cifar10)
-    return [images for images in (find(folder) for find in finders) if images is not None]
+    found = [images for images in (find(folder) for find in finders) if images is not None]
+    return [replace(images, broken=images.broken or _why_broken(images)) for images in found]
+
+
+def _why_broken(images):
+    """Say why the files cannot be read; empty if nothing shows.
+
+    Whoever looks for a data set, whichever it is, passes here, and reading all of the files takes seconds: they are
+    read only if one looks broken, which may be no more than an uncommon form.
+    """
+    if all(map(_looks_whole, images.files)):
+        return ""
+    try:
+        images.read()
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _looks_whole(path):
+    """Say whether a file's start, end and size fit together; what is between is not read."""
+    try:
+        if path.suffix == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                return all(read_header(archive, name) for name in ("images", "labels"))
+        with path.open("rb") as file:
+            size = file.seek(-4, os.SEEK_END) + 4
+            end = file.read()
+        if path.name in _BATCHES:
+            return end.endswith(pickle.STOP)
+        if path.suffix == ".gz":
+            size = int.from_bytes(end, "little")  # gzip ends with the size of what it holds
+        if path.name.endswith(".tar.gz"):
+            with tarfile.open(path) as archive:
+                return archive.next() is not None and size % tarfile.BLOCKSIZE == 0
+        with _open_idx(path) as file:
+            start, shape = _read_idx_header(file)
+        return (start + math.prod(shape)) % 2**32 == size
+    except Exception:  # as in `reading`; what is raised there names the file
+        return False
 
 
 def _fashion_mnist(folder):
@@ -216,14 +258,23 @@ def _read_idx_files(files):
 
 def _read_idx(path):
     """Read the format of MNIST's authors: 0, 0, type, number of dimensions, big-endian sizes, values."""
-    with reading(path, "unsigned bytes in the idx format"):
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            content = file.read()
-        if content[:3] != b"\0\0\x08":  # 8 is unsigned bytes
-            raise ValueError(f"got the first bytes {content[:4]!r}")
-        n_dimensions = content[3]
-        shape = np.frombuffer(content, ">u4", n_dimensions, offset=4)
-        return np.frombuffer(content, np.uint8, offset=4 + 4 * n_dimensions).reshape(shape)
+    with reading(path, "unsigned bytes in the idx format"), _open_idx(path) as file:
+        _, shape = _read_idx_header(file)
+        return np.frombuffer(file.read(), np.uint8).reshape(shape)
+
+
+def _open_idx(path):
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+
+
+def _read_idx_header(file):
+    """Return its length and the shape that it gives."""
+    start = file.read(4)
+    if start[:3] != b"\0\0\x08":  # 8 is unsigned bytes
+        raise ValueError(f"got the first bytes {start!r}")
+    n_dimensions = start[3]
+    shape = np.frombuffer(file.read(4 * n_dimensions), ">u4", n_dimensions)
+    return 4 + 4 * n_dimensions, shape.tolist()
 
 
 def _read_npz_files(files):

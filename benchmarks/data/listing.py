@@ -2,10 +2,10 @@
 
 import zipfile
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.data import available, download
+from benchmarks.data.adbench import read_header
 from benchmarks.data.source import reading
 
 
@@ -57,10 +57,7 @@ def _shape_of_npz(path):
     with reading(path, "an .npz of arrays"), zipfile.ZipFile(path) as archive:
         if "X.npy" not in archive.namelist():
             return None
-        with archive.open("X.npy") as member:
-            version = np.lib.format.read_magic(member)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            return read(member)[0]
+        return read_header(archive, "X")
 
 
 def _shape_of(file):

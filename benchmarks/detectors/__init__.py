@@ -8,6 +8,7 @@ from benchmarks.detectors.building import (
     describe,
     limit_epochs,
     ours,
+    package,
     shape_for,
 )
 from benchmarks.detectors.rivals import RIVALS, Rival
@@ -26,6 +27,7 @@ __all__ = [
     "describe",
     "limit_epochs",
     "ours",
+    "package",
     "parse",
     "shape_for",
 ]

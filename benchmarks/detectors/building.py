@@ -12,6 +12,8 @@ import pyod_synth
 from benchmarks.detectors.adapters import Adapter, Unsuitable
 from benchmarks.detectors.rivals import RIVALS, check_names
 from benchmarks.detectors.spec import DetectorSpec
+from pyod_synth.base import CoreDetector
+from pyod_synth.validation import check_parameters
 
 # what the number of epochs is called: by ours and AutoEncoder, by DeepSVDD and DeepOD, by LUNAR
 _EPOCHS = ("epoch_num", "epochs", "n_epochs")
@@ -51,7 +53,9 @@ def check(spec: DetectorSpec):
     except (TypeError, ValueError) as error:
         raise ValueError(f"{spec.name}: parameters must be what JSON knows, got {spec.parameters}") from error
     with suppress(Unsuitable):
-        _construct(spec, 0)
+        detector = _construct(spec, 0)
+        if isinstance(detector, CoreDetector):  # which looks at its parameters only as it is fitted
+            check_parameters(detector)
 
 
 def limit_epochs(spec: DetectorSpec, largest: int) -> DetectorSpec:
@@ -129,6 +133,16 @@ def can_learn_from_labels(name: str) -> bool:
     """Say whether a detector of the package has labels among what it may learn from."""
     own = ours()
     return name in own and "use_labels" in signature(own[name]).parameters
+
+
+def package(name: str) -> str:
+    """Name the package that holds a detector, as it is imported; empty for a name that is unknown.
+
+    One of a user's own that is built on ``pyod_synth`` counts as held by that.
+    """
+    if name in ours():
+        return "pyod_synth"
+    return RIVALS[name].path.partition(".")[0] if name in RIVALS else ""
 
 
 def shape_for(spec: DetectorSpec, X: np.ndarray) -> np.ndarray:

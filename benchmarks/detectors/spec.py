@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass, field
 
+_PYTHON = {"True": True, "False": False, "None": None}
+
 
 @dataclass(frozen=True)
 class DetectorSpec:
@@ -43,7 +45,8 @@ def parse(text: str) -> DetectorSpec:
     Parameters
     ----------
     text : str
-        A name, and parameters after it, as ``"DHAG:n_augmented=0:space=input"``. Values are JSON, or else text.
+        A name, and parameters after it, as ``"DHAG:n_augmented=0:space=input"``. Values are JSON or Python's
+        ``True``, ``False`` and ``None``, or else text; ``'"None"'``, in JSON's quotes, is text too.
 
     Returns
     -------
@@ -68,5 +71,5 @@ def parse(text: str) -> DetectorSpec:
         try:
             parameters[parameter] = json.loads(value)
         except json.JSONDecodeError:
-            parameters[parameter] = value
+            parameters[parameter] = _PYTHON.get(value, value)
     return DetectorSpec(name, parameters)

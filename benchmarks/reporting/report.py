@@ -165,7 +165,10 @@ def _incomplete(frame, runs):
 
 def _head(frame, metric, command):
     seeds = ", ".join(map(str, sorted(frame["seed"].unique())))
-    versions = ", ".join(markdown.name(f"{name} {number}") for name, number in frame["versions"].iloc[-1].items())
+    several: dict = {}  # where a run went on with other versions
+    for name, number in (item for versions in frame["versions"] for item in versions.items() if item[1] is not None):
+        several.setdefault(name, {})[str(number)] = None
+    versions = ", ".join(markdown.name(f"{name} {' and '.join(numbers)}") for name, numbers in several.items())
     text = (
         "Means over data sets of means over seeds; ± is the standard deviation of the mean over data sets, over seeds. "
         "Ranks are over detectors within a data set (1 is best). F1 is at the true count of anomalies. "

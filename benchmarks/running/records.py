@@ -4,12 +4,15 @@ import json
 import platform
 import sys
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from functools import cache
+from importlib import metadata
 
+from benchmarks import detectors
 from benchmarks.detectors import DetectorSpec
 from benchmarks.running.metrics import METRICS
 
 _PACKAGES = ("pyod_synth", "pyod", "scikit-learn", "torch", "numpy")
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 _STATUSES = ("ok", "failed", "skipped")
 
 
@@ -53,9 +56,40 @@ class Cell:
         }
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of what figures depend on."""
-    return {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()}
+def versions(detector: DetectorSpec) -> dict[str, str | None]:
+    """Return the versions of what the figures of a detector depend on, as ``Record.versions``."""
+    package, number = holder(detector)
+    of_holder = {package: number} if package else {}
+    return {name: _version(name) for name in _PACKAGES} | of_holder | {"python": platform.python_version()}
+
+
+def holder(detector: DetectorSpec) -> tuple[str, str | None]:
+    """Return the package that holds a detector, as ``Record.versions`` names it, and its version.
+
+    Parameters
+    ----------
+    detector : DetectorSpec
+
+    Returns
+    -------
+    package : str
+        Empty if it is in no package: a detector of a user's own is as old as its file.
+    version : str or None
+        None if that is not installed.
+    """
+    module = detectors.package(detector.name)
+    package = _DISTRIBUTIONS.get(module, module)
+    return package, _version(package) if package else None
+
+
+@cache
+def _version(package):
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        # a package may be installed under another name, as xgboost is by xgboost-cpu
+        names = metadata.packages_distributions().get(package)
+        return metadata.version(names[0]) if names else None
 
 
 @dataclass(frozen=True)
@@ -70,7 +104,9 @@ class Record:
         protocol does not hand out, or a package that is not installed.
     reason : str, default=""
         Why it is not ok.
-    versions : dict of str to str
+    versions : dict of str to str or None, default=None
+        Of the packages that figures depend on, that which holds the detector among them; None if that is not installed.
+        By default, those of this process.
     sizes : dict
         Of the training rows and the test rows, the anomalies in both, and the shape of a row.
     parameters : dict
@@ -89,7 +125,7 @@ class Record:
     cell: Cell
     status: str
     reason: str = ""
-    versions: dict = field(default_factory=versions)
+    versions: dict | None = None
     sizes: dict = field(default_factory=dict)
     parameters: dict = field(default_factory=dict)
     figures: dict = field(default_factory=dict)
@@ -99,6 +135,10 @@ class Record:
     peak_mib: int | None = None
     time_limit: float | None = None
     memory_limit: float | None = None
+
+    def __post_init__(self):
+        if self.versions is None:
+            object.__setattr__(self, "versions", versions(self.cell.detector))
 
     def to_json(self) -> str:
         """Write the record as one line.
@@ -127,7 +167,7 @@ class Record:
         except RecursionError as error:
             raise ValueError("nested too deeply") from error
         cell = Cell(detector=detector, **{name: entries.pop(name) for name in _OF_CELL if name != "detector"})
-        return cls(cell, **entries)
+        return cls(cell, **({"versions": {}} | entries))  # of which nothing is known, not those of this process
 
 
 def _parse(line):

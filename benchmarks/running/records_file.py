@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from textwrap import shorten
 from threading import Lock
@@ -100,18 +101,14 @@ class RecordsFile:
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(cell.to_dict(), sort_keys=True)
-        path = self._beside(hashlib.sha1(text.encode()).hexdigest())
-        try:
-            lock = FileLock(path, timeout=0).acquire()
-        except Timeout:
-            yield False
-            return
-        with lock:
-            try:
-                yield True
-            finally:
-                with suppress(PermissionError):  # Windows keeps a file that another runner is looking at
-                    path.unlink(missing_ok=True)
+        with _claimed(self._beside(hashlib.sha1(text.encode()).hexdigest())) as ours:
+            yield ours
+
+    def clear_claims(self):
+        """Remove the files of claims whose runners were killed; claims of runners that live stay."""
+        for path in self.path.parent.glob(f".{escape(self.path.name)}.{'[0-9a-f]' * 40}"):
+            with _claimed(path):
+                pass
 
     def _beside(self, suffix):
         return self.path.with_name(f".{self.path.name}.{suffix}")
@@ -160,6 +157,22 @@ class RecordsFile:
         shown = "; ".join(f"line {number}: {shorten(str(error), 200)}" for number, _, _, error in wrong[:_MOST_SHOWN])
         more = f"; and {len(wrong) - _MOST_SHOWN} more" if len(wrong) > _MOST_SHOWN else ""
         _LOG.warning("%s: lines that are no records are left out, and %s: %s%s", self.path, kept, shown, more)
+
+
+@contextmanager
+def _claimed(path):
+    """Hold the lock of a claim, whose file goes with it; yield False if another runner has it."""
+    try:
+        lock = FileLock(path, timeout=0).acquire()
+    except Timeout:
+        yield False
+        return
+    with lock:
+        try:
+            yield True
+        finally:
+            with suppress(PermissionError):  # Windows keeps a file that another runner is looking at
+                path.unlink(missing_ok=True)
 
 
 def _end_last_line(file):

@@ -1,7 +1,9 @@
 """Runs cells in parallel, and leaves out what is done."""
 
+import logging
 import math
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
@@ -9,8 +11,10 @@ from pathlib import Path
 
 from benchmarks.running.backends import BACKENDS
 from benchmarks.running.progress import Progress
-from benchmarks.running.records import Cell, Record
+from benchmarks.running.records import Cell, Record, holder
 from benchmarks.running.records_file import RecordsFile
+
+_LOG = logging.getLogger(__name__)
 
 
 def run(
@@ -27,7 +31,9 @@ def run(
     """Run every cell that is not done yet.
 
     A cell that fails is recorded with its reason, and tried again by the next run; but one that passed a limit only if
-    that limit is larger then. Several runs may share a file: none runs a cell that another has done or is running.
+    that limit is larger then. A cell that was recorded with another version of the package that holds the detector is
+    run again too: a warning is logged, and the old line stays in the file, where the new one comes after it. Several
+    runs may share a file: none runs a cell that another has done or is running.
 
     Parameters
     ----------
@@ -64,8 +70,10 @@ def run(
     """
     limits = {"time_limit": time_limit, "memory_limit": memory_limit}
     _check(limits, jobs, backend)
+    records_file.clear_claims()
     before = {record.cell: record for record in records_file.read()}
     pending = [cell for cell in cells if not _is_done(cell, before.get(cell), limits)]
+    _warn_of_other_versions([before[cell] for cell in pending if cell in before], records_file.path)
     stopping = threading.Event()
 
     def attend(cell):
@@ -76,7 +84,7 @@ def run(
                 return record
             if not ours or stopping.is_set():
                 return None
-            with progress.running():
+            with progress.running(cell):
                 record = place.run(cell, folder, **limits)
             if stopping.is_set() and record.status == "failed":
                 return None  # killed by us
@@ -127,6 +135,26 @@ def _is_done(cell, record, limits):
     """Say whether a record leaves nothing to do: no failure, or one that a limit no larger than it was will repeat."""
     if record is None or (record.status == "ok" and cell.oracle_metric and not record.oracle_epoch):
         return False
+    if _other_version(record):
+        return False
     if record.status != "failed":
         return True
     return any((limits[name] or math.inf) <= (getattr(record, name) or -math.inf) for name in limits)
+
+
+def _other_version(record):
+    """Return the package, the recorded and the present version, if these differ; None if one of them is unknown."""
+    package, now = holder(record.cell.detector)
+    then = record.versions.get(package, now)
+    # what cannot be run now stays as it was
+    return None if now is None or then == now else (package, then, now)
+
+
+def _warn_of_other_versions(records, path):
+    changes = Counter(filter(None, map(_other_version, records)))
+    if changes:
+        listed = "; ".join(
+            f"{count} with {package} {then or 'not installed'}, now {now}"
+            for (package, then, now), count in changes.items()
+        )
+        _LOG.warning("cells recorded with other versions run again, their old lines stay in %s: %s", path, listed)

@@ -38,3 +38,19 @@ def images_folder(tmp_path):
                 write_idx(tmp_path / name / f"{idx}-images-idx3-ubyte.gz", images)
                 write_idx(tmp_path / name / f"{idx}-labels-idx1-ubyte.gz", labels)
     return tmp_path
+
+
+@pytest.fixture
+def small_disk():
+    """No file can grow beyond some bytes until the test lifts this."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(n_bytes):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+
+    def lift():
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    yield limit, lift
+    lift()

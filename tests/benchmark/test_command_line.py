@@ -97,6 +97,25 @@ def test_kill_loses_and_repeats_nothing(group, run_command, start, tmp_path):
     assert [path.name for path in out.iterdir() if path.name.startswith(".")] == [".records.jsonl.lock"]
 
 
+def test_a_claim_that_a_kill_left_of_a_done_cell_goes_with_the_next_run(tmp_path):
+    """A kill between a record and the end of its claim."""
+    out = tmp_path / "out"
+    arguments = ["run", "--datasets", "wine", "--detectors", "ECOD", "--protocols", "one-class", "--jobs", "1"]
+    arguments += ["--out", str(out), "--seeds", "0"]
+    assert main(arguments) == 0
+    (done,) = RecordsFile(out / "records.jsonl").read()
+    script = (
+        "import os, sys; from benchmarks.running.records import Record; "
+        "from benchmarks.running.records_file import RecordsFile; file = RecordsFile(sys.argv[1]); "
+        "claim = file.claim(file.read()[0].cell); claim.__enter__(); os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(out / "records.jsonl")]).returncode == -signal.SIGKILL
+    assert len(list(out.glob(".records.jsonl.*"))) == 2
+    assert main(arguments) == 0
+    assert [path.name for path in out.glob(".*")] == [".records.jsonl.lock"]
+    assert RecordsFile(out / "records.jsonl").read() == [done]
+
+
 def test_interrupt_leaves_a_report(run_command, start, tmp_path):
     out = tmp_path / "results"
     process = start(run_command)
@@ -251,22 +270,6 @@ def test_experiment_json_that_is_junk(content, tmp_path, capsys):
     (tmp_path / "experiment.json").write_bytes(content)
     assert main(["report", str(tmp_path)]) == 2
     assert f"error: {tmp_path}/experiment.json must " in capsys.readouterr().err
-
-
-@pytest.fixture
-def small_disk():
-    """No file can grow beyond some bytes until the test lifts this."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    def limit(n_bytes):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
-
-    def lift():
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-    yield limit, lift
-    lift()
 
 
 def test_a_full_disk_is_one_sentence_and_the_run_goes_on(small_disk, tmp_path, capsys):

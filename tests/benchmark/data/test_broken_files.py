@@ -101,8 +101,62 @@ def test_broken_idx(spoil, file, images_folder):
     spoil(path)
     assert listing.table(images_folder).set_index("name").loc["mnist-3", "where"] == "present"
     assert data.load("mnist-3", images_folder).X.shape == (50, 1, 28, 28)
+    place = listing.table(images_folder).set_index("name").loc["fashion-mnist-3", "where"]
+    assert place.startswith(f"broken: {path} must be unsigned bytes in the idx format")
+    for name in ("fashion-mnist", "fashion-mnist-3", "fashion-mnist-all", "fashion-mnist-2+3"):
+        with pytest.raises(ValueError, match=f"{path} must be unsigned bytes in the idx format"):
+            data.expand([name], images_folder)
     with pytest.raises(ValueError, match=f"{path} must be unsigned bytes in the idx format"):
         data.load("fashion-mnist-3", images_folder)
+
+
+def test_runs_end_before_cells_of_broken_images(images_folder, tmp_path, capsys):
+    path = images_folder / "fashion-mnist" / "train-images-idx3-ubyte.gz"
+    cut(path)
+    options = ["--data", str(images_folder), "--detectors", "ECOD", "--seeds", "0", "--out", str(tmp_path / "out")]
+    assert main(["run", *options, "--datasets", "wine,fashion-mnist-3"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {path} must be ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_in_an_uncommon_form_are_no_broken_ones(images_folder):
+    path = images_folder / "fashion-mnist" / "train-images-idx3-ubyte.gz"
+    content = gzip.decompress(path.read_bytes())
+    before = data.load("fashion-mnist-3", images_folder)
+    path.write_bytes(gzip.compress(content[:5000]) + gzip.compress(content[5000:]))  # two parts, one after the other
+    assert listing.table(images_folder).set_index("name").loc["fashion-mnist-3", "where"] == "present"
+    np.testing.assert_array_equal(data.load("fashion-mnist-3", images_folder).X, before.X)
+    path.with_suffix("").write_bytes(content)
+    path.unlink()
+    assert listing.table(images_folder).set_index("name").loc["fashion-mnist-3", "where"] == "present"
+    path.with_suffix("").write_bytes(content[:-1])
+    place = listing.table(images_folder).set_index("name").loc["fashion-mnist-3", "where"]
+    assert place.startswith(f"broken: {path.with_suffix('')} must be ")
+
+
+def test_a_damage_in_the_middle_is_the_cells_reason(images_folder, tmp_path):
+    """Only reading it all shows it."""
+    path = images_folder / "fashion-mnist" / "train-images-idx3-ubyte.gz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    options = ["--data", str(images_folder), "--detectors", "ECOD", "--protocols", "one-class", "--seeds", "0"]
+    options += ["--jobs", "1", "--out", str(tmp_path / "out"), "--datasets", "wine,fashion-mnist-3"]
+    assert main(["run", *options]) == 1
+    records = {record.cell.dataset: record for record in RecordsFile(tmp_path / "out" / "records.jsonl").read()}
+    assert records["wine"].status == "ok"
+    assert f"{path} must be unsigned bytes in the idx format" in records["fashion-mnist-3"].reason
+
+
+@pytest.mark.parametrize("spoil", [cut, empty, garbage])
+def test_broken_npz_of_images(spoil, images_folder):
+    path = images_folder / "mnist" / "mnist_test.npz"
+    spoil(path)
+    place = listing.table(images_folder).set_index("name").loc["mnist-3", "where"]
+    assert place.startswith(f"broken: {path} must be an .npz of the arrays images and labels")
+    with pytest.raises(ValueError, match=f"{path} must be an .npz"):
+        data.expand(["mnist"], images_folder)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +165,7 @@ def test_broken_idx(spoil, file, images_folder):
 def test_idx_with_a_broken_header(content, images_folder):
     path = images_folder / "fashion-mnist" / "train-labels-idx1-ubyte.gz"
     path.write_bytes(gzip.compress(content))
+    assert listing.table(images_folder).set_index("name").loc["fashion-mnist-3", "where"].startswith(f"broken: {path}")
     with pytest.raises(ValueError, match=f"{path} must be unsigned bytes in the idx format"):
         data.load("fashion-mnist-all", images_folder)
 
@@ -131,6 +186,11 @@ def test_broken_archive_of_cifar10(spoil, folder):
         archive.add(folder / "data_batch_1", "cifar-10-batches-py/data_batch_1")
     spoil(path)
     assert listing.table(folder).set_index("name").loc["10_far", "where"] == "present"
+    place = listing.table(folder).set_index("name").loc["cifar10-3", "where"]
+    assert place.startswith(f"broken: {path} must be an archive of CIFAR-10")
+    assert data.expand(["Classical"], folder) == ["2_near", "10_far"]
+    with pytest.raises(ValueError, match=f"{path} must be an archive of CIFAR-10"):
+        data.expand(["cifar10"], folder)
     with pytest.raises(ValueError, match=f"{path} must be an archive of CIFAR-10"):
         data.load("cifar10-3", folder)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import data
+from benchmarks.data import listing
 from benchmarks.protocols import split
 from tests.benchmark.conftest import write_idx
 
@@ -169,6 +170,16 @@ def test_broken_batches(tmp_path, content):
     (tmp_path / "cifar-10-batches-py" / "data_batch_3").write_bytes(content)
     with pytest.raises(ValueError, match="data_batch_3 is no batch of CIFAR-10"):
         data.load("cifar10-0", tmp_path)
+
+
+def test_a_batch_that_is_cut_short_is_listed_as_broken(tmp_path):
+    write_cifar(tmp_path, cifar_batches(), archive=False)
+    places = listing.table(tmp_path).set_index("name")["where"]
+    assert places["cifar10-3"] == "present"
+    path = tmp_path / "cifar-10-batches-py" / "data_batch_3"
+    path.write_bytes(path.read_bytes()[:-1])
+    places = listing.table(tmp_path).set_index("name")["where"]
+    assert places["cifar10-3"].startswith(f"broken: {path} is no batch of CIFAR-10")
 
 
 def test_archive_lacks_batches(tmp_path):

@@ -116,6 +116,28 @@ def test_detectors_as_they_are_typed():
             detectors.parse(wrong)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("True", True), ("true", True), ("False", False), ("false", False), ("None", None), ("null", None)),
+        *(('"None"', "None"), ('"true"', "true"), ("TRUE", "TRUE"), ("input", "input"), ("[1, 2]", [1, 2]), ("1", 1)),
+    ],
+)
+def test_values_as_they_are_typed(text, value):
+    typed = detectors.parse(f"DHAG:parameter={text}").parameters["parameter"]
+    assert typed == value
+    assert type(typed) is type(value)
+
+
+def test_pythons_words_and_jsons_are_the_same_cell():
+    python, js = (detectors.parse(f"DHAG:use_labels={text}") for text in ("True", "true"))
+    assert python == js
+    detectors.check(python)
+    assert detectors.build(python, 0).use_labels is True
+    with pytest.raises(ValueError, match="use_labels"):
+        detectors.check(detectors.parse("DHAG:use_labels=TRUE"))
+
+
 def test_specifications_are_equal_by_name_and_parameters_alone():
     one, other = (
         DetectorSpec("KNN", {"p": 1, "n_neighbors": 3}),

@@ -113,6 +113,12 @@ def test_t_test_needs_two_seeds():
     assert "t-test" not in compose(table({"a": {"PLAD": [0.5], "KNN": [0.6]}}), own)
 
 
+def test_all_versions_are_named_where_a_run_went_on_with_others():
+    old, new = {"pyod": "3.6.6", "torch": "2.4", "xgboost": None}, {"pyod": "3.6.7", "torch": "2.4", "lightgbm": "4"}
+    records = [replace(one, versions=old if one.cell.seed else new) for one in runs(1)]
+    assert "Seeds 0, 1, 2; pyod 3.6.7 and 3.6.6, torch 2.4, lightgbm 4." in compose(records)
+
+
 def test_small_version_says_so():
     small = {"datasets": ["mnist-0"], "epoch_num": 2, "detectors": specs("PLAD:lam=1")}
     full = Experiment("paper", ["mnist"], specs("PLAD", "KNN"), ["one-class"], [0, 1], fast=small)

@@ -3,12 +3,14 @@
 import json
 import math
 import pickle
+import sys
 from dataclasses import fields, replace
+from importlib import metadata
 
 import pytest
 
 from benchmarks.detectors import DetectorSpec
-from benchmarks.running.records import Cell, Record
+from benchmarks.running.records import Cell, Record, holder
 
 CELL = Cell("wine", "semi-supervised:0.1", DetectorSpec("DHAG", {"n_augmented": 0, "space": "input"}), 3, 1000)
 RECORD = Record(
@@ -51,6 +53,36 @@ def test_a_line_says_which_algorithm_it_is_of():
     assert entries["figures"] == RECORD.figures
     assert set(entries["versions"]) == {"pyod_synth", "pyod", "scikit-learn", "torch", "numpy", "python"}
     assert "time_limit" not in entries
+
+
+@pytest.mark.parametrize(
+    ("detector", "package", "distribution"),
+    [
+        ("DHAG", "pyod_synth", "pyod_synth"),
+        ("KNN", "pyod", "pyod"),
+        ("SVM", "scikit-learn", "scikit-learn"),
+        ("LightGBM", "lightgbm", "lightgbm"),
+        ("XGBoost", "xgboost", "xgboost-cpu" if sys.platform == "linux" else "xgboost"),
+        ("DeepSAD", "deepod", "deepod"),
+        ("of a user's own", "", ""),
+    ],
+)
+def test_a_record_says_the_version_of_what_holds_its_detector(detector, package, distribution):
+    try:
+        expected = metadata.version(distribution) if distribution else None
+    except metadata.PackageNotFoundError:
+        expected = None
+    record = Record(replace(CELL, detector=DetectorSpec(detector)), "ok")
+    assert holder(record.cell.detector) == (package, expected)
+    assert record.versions.get(package) == expected
+    assert {"pyod_synth", "pyod", "scikit-learn", "torch", "numpy", "python"} <= set(record.versions)
+    assert Record.from_json(record.to_json()).versions == record.versions
+
+
+def test_a_line_without_versions_does_not_take_those_of_this_process():
+    entries = json.loads(RECORD.to_json())
+    del entries["versions"]
+    assert Record.from_json(json.dumps(entries)).versions == {}
 
 
 @pytest.mark.parametrize("line", ["nonsense", "3", "{}", '{"dataset": "wine"}', RECORD.to_json()[:-1]])

@@ -267,6 +267,33 @@ def test_a_claim_keeps_others_off_until_its_holder_is_gone(file):
     assert list(file.path.parent.iterdir()) == []
 
 
+def test_claims_of_killed_runners_are_cleared_and_those_of_live_ones_are_not(file):
+    context = multiprocessing.get_context("spawn")
+    claimed = context.Event()
+    killed = context.Process(target=claim_and_wait, args=(file.path, claimed))
+    killed.start()
+    assert claimed.wait(60)
+    others = [".records.jsonl.lock", ".records.jsonl.1234", "records.jsonl", ".other.jsonl." + "0" * 40]
+    for name in others:
+        file.path.with_name(name).touch()
+    with RecordsFile(file.path).claim(cell(1)):
+        file.clear_claims()
+        assert len(list(file.path.parent.iterdir())) == len(others) + 2  # both live
+        killed.kill()
+        killed.join()
+        assert len(list(file.path.parent.iterdir())) == len(others) + 2
+        file.clear_claims()
+        assert len(list(file.path.parent.iterdir())) == len(others) + 1
+        with file.claim(cell(1)) as ours:
+            assert not ours
+    assert sorted(path.name for path in file.path.parent.iterdir()) == sorted(others)
+
+
+def test_there_may_be_no_claims(file):
+    file.clear_claims()
+    assert not file.path.parent.exists()
+
+
 def test_ten_thousand_records(file):
     lines = [record(seed, sizes={"train": 100}, parameters={"n": 1}).to_json() for seed in range(10_000)]
     file.path.parent.mkdir()

@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
+from benchmarks.detectors import RIVALS, Rival
 from benchmarks.experiments import Experiment
 from benchmarks.running.backends import Local
 from benchmarks.running.grid import grid
@@ -73,6 +74,73 @@ def test_skipped_is_done_and_failed_is_not(folder, tmp_path):
     records = run(experiment, file, folder)
     assert [record.status for record in records] == ["skipped", "ok", "ok"]
     assert len(file.path.read_text().splitlines()) == 4
+
+
+def recorded_with(file, **versions):
+    """Rewrite every line as if it had been made with other versions; None takes the entry out."""
+    lines = [json.loads(line) for line in file.path.read_text().splitlines()]
+    for entries in lines:
+        entries["versions"] = {k: v for k, v in (entries["versions"] | versions).items() if v is not None}
+    file.path.write_text("".join(json.dumps(entries) + "\n" for entries in lines))
+
+
+VERSIONS = Experiment("versions", ["wine"], specs("ECOD", "PLAD:epoch_num=1"), ["one-class"], [0, 1])
+
+
+@pytest.mark.parametrize(("package", "again"), [("pyod_synth", "PLAD"), ("pyod", "ECOD")])
+def test_cells_of_another_version_run_again_and_their_lines_stay(package, again, tmp_path, caplog):
+    file = RecordsFile(tmp_path / "records.jsonl")
+    records = run(VERSIONS, file)
+    now = records[0].versions[package]
+    recorded_with(file, **{package: "0.0.1"})
+    before = file.path.read_bytes()
+    later = RecordsFile(file.path)
+    again_there = run(VERSIONS, later)
+    (message,) = caplog.messages
+    assert f"their old lines stay in {file.path}: 2 with {package} 0.0.1, now {now}" in message
+    after = file.path.read_bytes()
+    assert after.startswith(before)
+    added = [Record.from_json(line) for line in after[len(before) :].splitlines()]
+    assert [record.cell.detector.name for record in added] == [again] * 2
+    assert {record.versions[package] for record in again_there if record.cell.detector.name == again} == {now}
+    caplog.clear()
+    run(VERSIONS, RecordsFile(file.path))
+    assert file.path.read_bytes() == after
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("changes", [{"numpy": "1.0"}, {"torch": "1.0", "python": "3.8"}, {"pyod": None}])
+def test_other_versions_of_what_holds_no_detector_of_the_cells_change_nothing(changes, tmp_path, caplog):
+    file = RecordsFile(tmp_path / "records.jsonl")
+    experiment = replace(VERSIONS, detectors=specs("ECOD"))
+    run(experiment, file)
+    recorded_with(file, **changes)
+    before = file.path.read_bytes()
+    run(experiment, RecordsFile(file.path))
+    assert file.path.read_bytes() == before
+    assert not caplog.messages
+
+
+def test_what_is_not_installed_now_stays_done_and_what_was_not_then_runs(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(RIVALS, "Missing", Rival("no_such_package.Model", needs="no_such_package"))
+    experiment = replace(VERSIONS, detectors=specs("Missing", "ECOD"), seeds=[0])
+    file = RecordsFile(tmp_path / "records.jsonl")
+    missing, ecod = grid(experiment)
+    file.append(Record(missing, "ok", versions={"no_such_package": "1.0"}, figures={"auroc": 0.5}))
+    file.append(Record(ecod, "skipped", "pyod is not installed", versions={"pyod": None}))
+    first, second = run(experiment, file)
+    assert (first.status, first.figures) == ("ok", {"auroc": 0.5})
+    assert second.status == "ok"
+    (message,) = caplog.messages
+    assert f"1 with pyod not installed, now {second.versions['pyod']}" in message
+
+
+def test_a_new_version_tries_again_what_passed_a_limit(tmp_path):
+    file = RecordsFile(tmp_path / "records.jsonl")
+    experiment = replace(VERSIONS, detectors=specs("ECOD"), seeds=[0], time_limit=50)
+    (ecod,) = grid(experiment)
+    file.append(Record(ecod, "failed", "took longer than 60 s", versions={"pyod": "0.1"}, time_limit=60.0))
+    assert [record.status for record in run(experiment, file)] == ["ok"]
 
 
 def test_time_limit_stops_calls_into_c(folder, tmp_path):
