@@ -14,7 +14,7 @@ _SHARED = {"epoch_num": 4, "batch_size": 32, "lr": 5e-3, "random_state": 3}
 _SHARED |= {"optimizer_name": "adamw", "lr_schedule": "cosine"}
 _PLAD = {"lam": 3.0, "hidden_size": 12, "latent_size": 4, "weight_decay": 1e-4}
 _DHAG = {"n_perturbators": 3, "hidden_size": 12, "latent_size": 6, "perturbator_lr": 1e-3}
-_ANORAND = {"hidden_size": 16, "latent_size": 8}
+_ANORAND = {"hidden_size": 16, "latent_size": 8, "preprocessing": True}
 _NOVELTY = {"lam1": 0.5, "hidden_size": 12, "latent_size": 6}
 _NCAE = {"repulsion": 1.0, "adversarial_weight": 1.0, "adversarial_lr": 5e-3, "hidden_size": 12, "latent_size": 6}
 # DHAG's augmentation of 100 in 512 rows makes some of every batch of 32 normal

@@ -35,14 +35,23 @@ Where the default values come from
 ----------------------------------
 - The paper, section 6: blocks of 32 and 16 units (``hidden_size``, ``latent_size``), ``lr=1e-4``, ``epoch_num=200``,
   ``batch_size=128``; section 5.1: ``anomaly_share`` and ``grown_share``.
-- Ours, since the paper is silent: ``w``, no weight decay, and ``noise_level``, of which the paper says that it be at
-  least 0.52.
+- Ours, since the paper is silent: ``w``, no weight decay, ``noise_level``, of which the paper says that it be at least
+  0.52, and ``preprocessing="minmax"``, by which the noise is measured. Chosen on fifteen of ADBench's tables, at most
+  2,000 rows, trained on normal rows, where AUROC and AUPRC are .637 and .370 (.569 and .283 standardised); on fourteen
+  others they are .719 and .545 (.682 and .492). Where all labels are known, ``preprocessing=True`` is better: AUPRC
+  .80 against .57 on thyroid.
+
+What it can and cannot do
+-------------------------
+Eq. 7 gives the noise-detection block most of the weight, alpha of about .7, and what the block has learned of noise says
+little of anomalies: on ten tables AUROC is .44 for y_mlp alone, .82 for y_AE alone and .77 for the score that joins them
+(.44, .84 and .62 with standardised features).
 
 Deviations from the paper
 -------------------------
-- The optimiser is AdamW with a cosine-decayed learning rate; activations are SiLU. The paper names none of them. With
-  Adam at a constant rate, ReLU and Glorot's first weights, the usual choice, AUROC on ten small tables of ADBench,
-  trained on normal rows, falls from .64 to .31; with a constant rate alone to .50.
+- The optimiser is AdamW with a cosine-decayed learning rate; activations are SiLU. The paper names none of them. With a
+  constant rate AUROC and AUPRC on the fifteen tables fall to .605 and .265, with ReLU too to .629 and .305. With all
+  labels, on 3,000 rows of cardio, AUPRC is .71, .82 with a constant rate and .97 in the paper.
 """
 
 import math
@@ -221,7 +230,8 @@ class AnoRand(DeepDetector):
     grown_share : float in (0, 0.5], default=0.05
         Share that SMOTE [2]_ grows them to.
     noise_level : float, default=1.0
-        Standard deviation of the noise on synthetic anomalies, in standard deviations of a feature.
+        Standard deviation of the noise on synthetic anomalies, in features scaled as ``preprocessing`` says: of the
+        range of a feature, by default.
     use_labels : bool, default=False
         Whether to train on real labels, given to ``fit``, instead of synthetic ones.
     hidden_size : int, default=32
@@ -264,6 +274,7 @@ class AnoRand(DeepDetector):
     grown_share: float = 0.05
     noise_level: float = 1.0
     use_labels: bool = False
+    preprocessing: bool | str = "minmax"
     hidden_size: int = 32
     latent_size: int = 16
     lr: float = 1e-4
