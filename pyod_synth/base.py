@@ -154,7 +154,8 @@ class CoreDetector(_Attributes, PyODDetector):
         -------
         ndarray of shape (n,), float64
             Higher is more anomalous. A row's score does not depend on the rows around it, but for the rounding of
-            float32: some 1e-5 of the score's size.
+            float32: some 1e-5 of the score's size. Rows with a value more than 100 deviations (ranges, with "minmax")
+            from what is usual, as hardly a training row has one, score above it whatever the networks say.
 
         Raises
         ------
@@ -165,7 +166,7 @@ class CoreDetector(_Attributes, PyODDetector):
         """
         x = self._to_tensor(X)
         with computing(x):
-            return _score(self.core_, x)
+            return _to_numpy(by_blocks(self.core_.score, x))
 
     def embed(self, X: Any) -> Floats:
         """Represent rows as the networks see them: before the last layer, or between encoder and decoder.
@@ -274,7 +275,8 @@ class CoreDetector(_Attributes, PyODDetector):
 
     def _score_training_rows(self, rows: Rows) -> Floats:
         """Score the training rows of a calibrated core: as other rows, by default."""
-        return _score(self.core_, rows.x)
+        scores = by_blocks(self.core_.anomaly_score, rows.x)
+        return _to_numpy(self.core_.settle(rows.x, scores, rows.standardizer.limit))
 
     def _copy(self, attributes: dict[str, Any]) -> Self:
         """Make a detector of the same class that holds these attributes and nothing else."""
@@ -402,10 +404,6 @@ class DeepDetector(CoreDetector):
 
 
 CoreDetector.__doc__ = complete(CoreDetector.__doc__)
-
-
-def _score(core: Core, x: Tensor) -> Floats:
-    return _to_numpy(by_blocks(core.anomaly_score, x))
 
 
 def _to_numpy(x: Tensor) -> Floats:
