@@ -31,12 +31,14 @@ from pyod_synth.validation import (
     check_lr_schedule,
     check_parameters,
     check_rows,
+    real_parameters,
 )
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 # Optimiser steps with epoch_num=None: small tables get many epochs and large ones few.
 _DEFAULT_STEPS = 300
+_MUCH_LARGER = 10  # times its default, from which a parameter may well be why training diverges
 
 
 class _Attributes:
@@ -253,8 +255,14 @@ class CoreDetector(_Attributes, PyODDetector):
         """Build the core for rows, on their device, with a generator of its own."""
         seed = draw_seed(self.random_state)
         generator = new_generator(seed)
-        with initializing(generator):
-            core = self.build_core(tuple(x.shape[1:]))
+        try:
+            with initializing(generator):
+                core = self.build_core(tuple(x.shape[1:]))
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "alloc" not in str(error):
+                raise
+            sizes = {name: value for name, value in self.get_params(deep=False).items() if name.endswith("_size")}
+            raise MemoryError(f"the networks of {type(self).__name__} need more memory than there is: {sizes}") from error
         core.generator = generator if x.device.type == "cpu" else new_generator(seed, x.device)
         return core.float().to(x.device)
 
@@ -373,7 +381,7 @@ class DeepDetector(CoreDetector):
         rows, history = self._check_training_rows(X, y), []
         with computing(rows.x):
             core = self._initialize(rows.x)
-        losses = epochs(core, rows.x, rows.y, **self._training_options(len(rows.x)))
+        losses = self._losses(core, rows)
         while True:
             with computing(rows.x):
                 loss = next(losses, None)
@@ -388,7 +396,23 @@ class DeepDetector(CoreDetector):
                 )
 
     def _learn(self, core: Core, rows: Rows) -> dict[str, Any]:
-        return {"history_": list(epochs(core, rows.x, rows.y, **self._training_options(len(rows.x))))}
+        return {"history_": list(self._losses(core, rows))}
+
+    def _losses(self, core: Core, rows: Rows) -> Iterator[float]:
+        """Train a core in place, an epoch for each loss asked for; a divergence says which parameter may be why."""
+        try:
+            yield from epochs(core, rows.x, rows.y, **self._training_options(len(rows.x)))
+        except FloatingPointError as error:
+            defaults, given = type(self)().get_params(deep=False), self.get_params(deep=False)
+            sizes = {name: given[name] / (defaults[name] or 1) for name in real_parameters(self)}
+            name = max(sizes, key=lambda name: sizes[name])
+            if sizes[name] >= _MUCH_LARGER:
+                reason = f"a smaller {name} may help: it is {given[name]}, and {defaults[name]} by default"
+            elif not self.preprocessing:
+                reason = f"preprocessing=True may help: without it there are values up to {rows.x.abs().max():.3g}"
+            else:
+                reason = "a smaller lr may help"
+            raise FloatingPointError(f"{error}; {reason}") from error
 
     def _training_options(self, n: int) -> dict[str, Any]:
         """Tell :func:`pyod_synth.training.epochs` how to train on n rows."""
