@@ -262,7 +262,8 @@ class CoreDetector(_Attributes, PyODDetector):
             if isinstance(error, RuntimeError) and "alloc" not in str(error):
                 raise
             sizes = {name: value for name, value in self.get_params(deep=False).items() if name.endswith("_size")}
-            raise MemoryError(f"the networks of {type(self).__name__} need more memory than there is: {sizes}") from error
+            message = f"the networks of {type(self).__name__} need more memory than there is, with {sizes}"
+            raise MemoryError(message) from error
         core.generator = generator if x.device.type == "cpu" else new_generator(seed, x.device)
         return core.float().to(x.device)
 

@@ -25,9 +25,9 @@ class Standardizer:
     digits. A feature is constant if all its values are equal; it is centred and keeps its units, so that a small shift
     in it stays small.
 
-    Networks are to see no number that they cannot compute with: where z is beyond ``limit``, it becomes
-    +-limit * (1 + log(\\|z\\| / limit)), which goes on smoothly, keeps the order, and reaches some 700 limits at the
-    largest float64.
+    Networks are to see no number that they cannot compute with: a z beyond ``limit`` becomes limit * (1 + log(z /
+    limit)), and one below -limit the same with its sign. That goes on smoothly, keeps the order, and reaches some 700
+    limits at the largest float64.
 
     Parameters
     ----------
