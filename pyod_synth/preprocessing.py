@@ -39,12 +39,14 @@ class Standardizer:
     ----------
     limit : float
         100; a million without scaling.
-    unit_, offset_, scale_ : ndarray of shape (d,) or (C,), float64
-        z = (unit_ * x - offset_) / scale_, with a power of two for ``unit_``.
+    unit_, offset_, mean_, scale_ : ndarray of shape (d,) or (C,), float64
+        z = ((unit_ * x - offset_) - mean_) / scale_, with a power of two for ``unit_`` and the minimum for
+        ``offset_``, so that the difference is exact.
     """
 
     unit_: Array
     offset_: Array
+    mean_: Array
     scale_: Array
 
     def __init__(self, scaling: bool | str = True):
@@ -63,7 +65,8 @@ class Standardizer:
         -------
         Standardizer
         """
-        self.unit_, self.offset_, self.scale_ = np.ones(X.shape[1]), np.zeros(X.shape[1]), np.ones(X.shape[1])
+        self.unit_, self.scale_ = np.ones(X.shape[1]), np.ones(X.shape[1])
+        self.offset_, self.mean_ = np.zeros(X.shape[1]), np.zeros(X.shape[1])
         if not self.scaling:
             return self
         places = (0, *range(2, X.ndim))
@@ -80,7 +83,7 @@ class Standardizer:
             moments = StandardScaler()
             for rows in _blocks(X):
                 moments.partial_fit(np.moveaxis(self._scale(rows), 1, -1).reshape(-1, X.shape[1]))
-            self.offset_ = self.offset_ + moments.mean_
+            self.mean_ = moments.mean_
             self.scale_ = np.where(varies, np.sqrt(moments.var_), 1.0)
         return self
 
@@ -123,14 +126,16 @@ class Standardizer:
         far = np.abs(z) > self.limit
         with np.errstate(over="ignore"):
             z[far] = np.copysign(self.limit * np.exp(np.abs(z[far]) / self.limit - 1), z[far])
-            z = np.clip(z, -_LARGEST, _LARGEST) * self._beside(self.scale_, z) + self._beside(self.offset_, z)
-            return np.clip(z / self._beside(self.unit_, z), -_LARGEST, _LARGEST)
+            z = np.clip(z, -_LARGEST, _LARGEST) * self._beside(self.scale_, z) + self._beside(self.mean_, z)
+            return np.clip((z + self._beside(self.offset_, z)) / self._beside(self.unit_, z), -_LARGEST, _LARGEST)
 
     def _scale(self, X: Array) -> Array:
         """Give z in float64; infinite beyond float64."""
-        unit, offset, scale = (self._beside(each, X) for each in (self.unit_, self.offset_, self.scale_))
+        unit, offset, mean, scale = (
+            self._beside(each, X) for each in (self.unit_, self.offset_, self.mean_, self.scale_)
+        )
         with np.errstate(over="ignore"):
-            return (X * unit - offset) / scale
+            return (X * unit - offset - mean) / scale
 
     @staticmethod
     def _beside(each: Array, X: Array) -> Array:

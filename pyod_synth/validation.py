@@ -197,10 +197,10 @@ def as_array(values: Any, name: str) -> Any:
     if hasattr(values, "columns") and hasattr(values, "items"):
         _check_columns(values, name)
         return values
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
     with _naming(name):
+        if isinstance(values, torch.Tensor):
+            values = values.detach().cpu()
+            values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
         if not hasattr(values, "ndim") or isinstance(values, np.matrix):
             values = np.asarray(values)
     dtype = getattr(values, "dtype", None)
