@@ -408,7 +408,7 @@ class DeepDetector(CoreDetector):
             sizes = {name: given[name] / (defaults[name] or 1) for name in real_parameters(self)}
             name = max(sizes, key=lambda name: sizes[name])
             if sizes[name] >= _MUCH_LARGER:
-                reason = f"a smaller {name} may help: it is {given[name]}, and {defaults[name]} by default"
+                reason = f"a smaller {name} may help: it is {given[name]:g}, and {defaults[name]:g} by default"
             elif not self.preprocessing:
                 reason = f"preprocessing=True may help: without it there are values up to {rows.x.abs().max():.3g}"
             else:
