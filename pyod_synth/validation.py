@@ -56,7 +56,7 @@ def check_parameters(detector: Any) -> None:
             raise ValueError(f"The {name!r} parameter of {type(detector).__name__} must be no boolean, got {value!r}")
         bounded = all(kind.right is not None for kind in allowed if isinstance(kind, Interval))
         largest = _LARGEST_REAL if name in reals else _LARGEST_INTEGER
-        if not bounded and isinstance(value, Real) and value > largest:
+        if not bounded and isinstance(value, Real) and float(value) > largest:
             raise ValueError(
                 f"The {name!r} parameter of {type(detector).__name__} must be at most {largest:.4g}, got {value!r}"
             )
@@ -203,7 +203,7 @@ def as_array(values: Any, name: str) -> Any:
             values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
         if not hasattr(values, "ndim") or isinstance(values, np.matrix):
             values = np.asarray(values)
-    dtype = getattr(values, "dtype", None)
+    dtype: Any = getattr(values, "dtype", None)
     if getattr(dtype, "names", None):
         raise ValueError(f"{name} must hold numbers, got records with the fields {list(dtype.names)}")
     if getattr(dtype, "kind", None) in ("m", "M"):

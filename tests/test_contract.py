@@ -417,7 +417,7 @@ def test_parameters_beyond_all_sense_name_themselves(detector, table, value):
 
 
 def test_divergence_names_the_parameter_that_is_likely_why(detector, table):
-    rates = [name for name in detector().get_params() if name.endswith("lr")]
+    rates = [name for name in ("lr", "perturbator_lr") if name in detector().get_params()]
     assert bool(rates) == trains(detector)
     for name in rates:
         with pytest.raises(FloatingPointError, match=rf"in epoch \d.* a smaller {name} may help: it is 1e\+14"):

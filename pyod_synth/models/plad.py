@@ -25,7 +25,7 @@ Deviations from the paper
   AUROC .36 against .50.
 - The exponential of a log variance overflows float32 at 88, where rows far from all others, or rows that are not
   standardised, easily begin. From 10 on its tangent takes its place in the divergence, and codes are drawn with the
-  variance of exp(10). Rows as they usually are keep their loss to the bit.
+  variance of exp(10). Below it nothing changes.
 - The LeNet has no batch normalisation: statistics of normal and of perturbed batches differ, which tells the two apart
   for a reason that no single test row has.
 """
