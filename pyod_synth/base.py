@@ -31,12 +31,14 @@ from pyod_synth.validation import (
     check_lr_schedule,
     check_parameters,
     check_rows,
+    real_parameters,
 )
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 # Optimiser steps with epoch_num=None: small tables get many epochs and large ones few.
 _DEFAULT_STEPS = 300
+_MUCH_LARGER = 10  # times its default, from which a parameter may well be why training diverges
 
 
 class _Attributes:
@@ -154,7 +156,8 @@ class CoreDetector(_Attributes, PyODDetector):
         -------
         ndarray of shape (n,), float64
             Higher is more anomalous. A row's score does not depend on the rows around it, but for the rounding of
-            float32: some 1e-5 of the score's size.
+            float32: some 1e-5 of the score's size. Rows with a value more than 100 deviations (ranges, with "minmax")
+            from what is usual, as hardly a training row has one, score above it whatever the networks say.
 
         Raises
         ------
@@ -165,7 +168,7 @@ class CoreDetector(_Attributes, PyODDetector):
         """
         x = self._to_tensor(X)
         with computing(x):
-            return _score(self.core_, x)
+            return _to_numpy(by_blocks(self.core_.score, x))
 
     def embed(self, X: Any) -> Floats:
         """Represent rows as the networks see them: before the last layer, or between encoder and decoder.
@@ -252,8 +255,15 @@ class CoreDetector(_Attributes, PyODDetector):
         """Build the core for rows, on their device, with a generator of its own."""
         seed = draw_seed(self.random_state)
         generator = new_generator(seed)
-        with initializing(generator):
-            core = self.build_core(tuple(x.shape[1:]))
+        try:
+            with initializing(generator):
+                core = self.build_core(tuple(x.shape[1:]))
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "alloc" not in str(error):
+                raise
+            sizes = {name: value for name, value in self.get_params(deep=False).items() if name.endswith("_size")}
+            message = f"the networks of {type(self).__name__} need more memory than there is, with {sizes}"
+            raise MemoryError(message) from error
         core.generator = generator if x.device.type == "cpu" else new_generator(seed, x.device)
         return core.float().to(x.device)
 
@@ -274,7 +284,8 @@ class CoreDetector(_Attributes, PyODDetector):
 
     def _score_training_rows(self, rows: Rows) -> Floats:
         """Score the training rows of a calibrated core: as other rows, by default."""
-        return _score(self.core_, rows.x)
+        scores = by_blocks(self.core_.anomaly_score, rows.x)
+        return _to_numpy(self.core_.settle(rows.x, scores, rows.standardizer.limit))
 
     def _copy(self, attributes: dict[str, Any]) -> Self:
         """Make a detector of the same class that holds these attributes and nothing else."""
@@ -371,7 +382,7 @@ class DeepDetector(CoreDetector):
         rows, history = self._check_training_rows(X, y), []
         with computing(rows.x):
             core = self._initialize(rows.x)
-        losses = epochs(core, rows.x, rows.y, **self._training_options(len(rows.x)))
+        losses = self._losses(core, rows)
         while True:
             with computing(rows.x):
                 loss = next(losses, None)
@@ -386,7 +397,23 @@ class DeepDetector(CoreDetector):
                 )
 
     def _learn(self, core: Core, rows: Rows) -> dict[str, Any]:
-        return {"history_": list(epochs(core, rows.x, rows.y, **self._training_options(len(rows.x))))}
+        return {"history_": list(self._losses(core, rows))}
+
+    def _losses(self, core: Core, rows: Rows) -> Iterator[float]:
+        """Train a core in place, an epoch for each loss asked for; a divergence says which parameter may be why."""
+        try:
+            yield from epochs(core, rows.x, rows.y, **self._training_options(len(rows.x)))
+        except FloatingPointError as error:
+            defaults, given = type(self)().get_params(deep=False), self.get_params(deep=False)
+            sizes = {name: given[name] / (defaults[name] or 1) for name in real_parameters(self)}
+            name = max(sizes, key=lambda name: sizes[name])
+            if sizes[name] >= _MUCH_LARGER:
+                reason = f"a smaller {name} may help: it is {given[name]:g}, and {defaults[name]:g} by default"
+            elif not self.preprocessing:
+                reason = f"preprocessing=True may help: without it there are values up to {rows.x.abs().max():.3g}"
+            else:
+                reason = "a smaller lr may help"
+            raise FloatingPointError(f"{error}; {reason}") from error
 
     def _training_options(self, n: int) -> dict[str, Any]:
         """Tell :func:`pyod_synth.training.epochs` how to train on n rows."""
@@ -402,10 +429,6 @@ class DeepDetector(CoreDetector):
 
 
 CoreDetector.__doc__ = complete(CoreDetector.__doc__, CoreDetector)
-
-
-def _score(core: Core, x: Tensor) -> Floats:
-    return _to_numpy(by_blocks(core.anomaly_score, x))
 
 
 def _to_numpy(x: Tensor) -> Floats:

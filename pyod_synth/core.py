@@ -4,12 +4,15 @@ A core is a :class:`torch.nn.Module` that holds all networks of one method. It k
 numpy, PyOD or optimisers. ``training.py`` drives it, ``base.py`` wraps it into a PyOD detector.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+_FEW = 0.1  # of the training rows: so many may be far
 
 
 class Player(NamedTuple):
@@ -45,6 +48,14 @@ class Core(nn.Module, ABC):
     """
 
     generator: torch.Generator | None = None
+    reach: Tensor
+    highest: Tensor
+    spread: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, value in {"reach": torch.inf, "highest": 0.0, "spread": 1.0}.items():
+            self.register_buffer(name, torch.full((), value))
 
     @abstractmethod
     def training_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
@@ -130,3 +141,55 @@ class Core(nn.Module, ABC):
             By default one: all parameters against :meth:`training_loss`. A method with opponents returns several.
         """
         return [Player(self.parameters(), self.training_loss)]
+
+    def score(self, x: Tensor) -> Tensor:
+        """Score rows as detectors do: by :meth:`anomaly_score`, and far ones above what is usual.
+
+        No method says what is to come of values that hardly a training row has, and a classifier may well call them
+        normal. A row with a value z, the largest in size, beyond ``reach`` scores at least
+        ``highest + spread * |z| / reach``.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, *input_shape), float32
+            Standardised rows.
+
+        Returns
+        -------
+        Tensor of shape (batch,), float32
+        """
+        return self._raise_far(self.anomaly_score(x), _size(x))
+
+    def settle(self, x: Tensor, scores: Tensor, limit: float) -> Tensor:
+        """Learn what :meth:`score` takes for far; called once, when all else is calibrated.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, *input_shape), float32
+            The training rows.
+        scores : Tensor of shape (n,), float32
+            Their :meth:`anomaly_score`.
+        limit : float
+            Size of values that may be far. ``reach`` is as large, or so large that nine tenths of the training rows
+            are within it; ``highest`` and ``spread`` are the highest score and the deviation of those that are.
+
+        Returns
+        -------
+        Tensor of shape (n,), float32
+            Their :meth:`score`.
+        """
+        size = _size(x)
+        self.reach = size.kthvalue(math.ceil((1 - _FEW) * len(size))).values.clamp(min=limit)
+        within = scores[size <= self.reach]
+        self.highest = within.max()
+        self.spread = within.std(correction=0).clamp(min=1e-6).maximum(1e-3 * self.highest.abs())
+        return self._raise_far(scores, size)
+
+    def _raise_far(self, scores: Tensor, size: Tensor) -> Tensor:
+        least = self.highest + self.spread * (size / self.reach)
+        return torch.where(size > self.reach, torch.maximum(scores, least), scores)
+
+
+def _size(x: Tensor) -> Tensor:
+    """Give the largest size of a value in each row: (batch,)."""
+    return torch.linalg.vector_norm(x.flatten(1), ord=torch.inf, dim=1)

@@ -6,6 +6,7 @@ PARAMETERS = """contamination : float in (0, 0.5] or PyThresh object, default=0.
         Expected share of anomalies in the training rows; sets ``threshold_`` and nothing else.
     preprocessing : bool or "minmax", default={preprocessing}
         Whether to standardise each feature of a table, or each channel of an image; "minmax" scales it to [0, 1].
+        Values beyond 100 deviations, or ranges, then grow as their logarithm does.
     device : str, torch.device or None, default=None
         Where to compute. None takes a CUDA device if there is one, else the CPU.
     random_state : int, RandomState instance or None, default=42

@@ -1,55 +1,90 @@
 """Scaling per feature (tables) or per channel (images)."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from typing_extensions import Self
 
 Array = np.ndarray[Any, Any]
 
-# Scaled values are clipped here: float32 networks stay finite, and nothing real lies this many deviations out.
-_LIMIT = 1e6
-_ROWS = 2**16  # that are scaled at a time: copies of a million rows would be as large as they are
+# Beyond this many deviations, or ranges, scaled values grow as their logarithm does. No training row of a table of up
+# to 10,000 rows lies there: of n values, none is more than sqrt(n - 1) deviations from their mean.
+_FAR = 100.0
+_FAR_UNSCALED = 1e6  # of rows that are not scaled, whose units are not known
+_LARGEST = np.finfo(np.float64).max
+_BLOCK_ELEMENTS = 2**22  # that are scaled at a time: copies of a million rows would be as large as they are
 
 
 class Standardizer:
     """Zero mean and unit variance, or a range of [0, 1], learned once and safe for any finite float64 input.
 
-    scikit-learn's :class:`~sklearn.preprocessing.StandardScaler` or :class:`~sklearn.preprocessing.MinMaxScaler` does
-    the work; constant features are centred and left unscaled by both. Before it, each feature is divided by the power
-    of two above its largest magnitude where that is large enough to overflow a variance. A small shift in a feature
-    that was constant in training stays small.
+    With m and s a feature's mean and deviation, or minimum and range, a value x becomes z = (x - m) / s. It is computed
+    in float64, in units of the feature's range, so that neither a large offset nor the size of the numbers costs
+    digits. A feature is constant if all its values are equal; it is centred and keeps its units, so that a small shift
+    in it stays small.
+
+    Networks are to see no number that they cannot compute with: a z beyond ``limit`` becomes limit * (1 + log(z /
+    limit)), and one below -limit the same with its sign. That goes on smoothly, keeps the order, and reaches some 700
+    limits at the largest float64.
 
     Parameters
     ----------
     scaling : bool or "minmax", default=True
-        Whether to standardise; "minmax" scales to [0, 1]. If False, rows pass unchanged but for the conversion to
-        float32.
+        Whether to standardise; "minmax" scales to [0, 1]. If False, rows pass unchanged up to ``limit``, but for the
+        conversion to float32.
+
+    Attributes
+    ----------
+    limit : float
+        100; a million without scaling.
+    unit_, offset_, mean_, scale_ : ndarray of shape (d,) or (C,), float64
+        z = ((unit_ * x - offset_) - mean_) / scale_, with a power of two for ``unit_`` and the minimum for
+        ``offset_``, so that the difference is exact.
     """
+
+    unit_: Array
+    offset_: Array
+    mean_: Array
+    scale_: Array
 
     def __init__(self, scaling: bool | str = True):
         self.scaling = scaling
+        self.limit = _FAR if scaling else _FAR_UNSCALED
 
     def fit(self, X: Array) -> Self:
         """Learn the mean and the deviation, or the range, of each feature or channel.
 
         Parameters
         ----------
-        X : ndarray of shape (n, d) or (n, C, H, W), float64
+        X : ndarray of shape (n, d) or (n, C, H, W), float64 or float32
             Finite values.
 
         Returns
         -------
         Standardizer
         """
-        if self.scaling:
-            columns = _as_columns(X)
-            magnitude = np.abs(columns).max(axis=0).astype(np.float64)  # 1e100 is beyond float32
-            self._shrink = np.where(magnitude > 1e100, np.exp2(-np.ceil(np.log2(np.maximum(magnitude, 1.0)))), 1.0)
-            # arrays, even where scikit-learn is told to return data frames
-            scaler = MinMaxScaler() if self.scaling == "minmax" else StandardScaler()
-            self._scaler = scaler.set_output(transform="default").fit(columns * self._shrink)
+        self.unit_, self.scale_ = np.ones(X.shape[1]), np.ones(X.shape[1])
+        self.offset_, self.mean_ = np.zeros(X.shape[1]), np.zeros(X.shape[1])
+        if not self.scaling:
+            return self
+        places = (0, *range(2, X.ndim))
+        low, high = (np.asarray(bound(axis=places), dtype=np.float64) for bound in (X.min, X.max))
+        varies = high > low
+        with np.errstate(over="ignore"):
+            _, exponent = np.frexp(np.minimum(high - low, _LARGEST))
+        # 2 ** 1023 is the largest power
+        self.unit_ = np.where(varies, np.ldexp(1.0, np.minimum(-exponent, 1023)), 1.0)
+        self.offset_ = low * self.unit_
+        if self.scaling == "minmax":
+            self.scale_ = np.where(varies, high * self.unit_ - self.offset_, 1.0)
+        else:
+            moments = StandardScaler()
+            for rows in _blocks(X):
+                moments.partial_fit(np.moveaxis(self._scale(rows), 1, -1).reshape(-1, X.shape[1]))
+            self.mean_ = moments.mean_
+            self.scale_ = np.where(varies, np.sqrt(moments.var_), 1.0)
         return self
 
     def transform(self, X: Array) -> Array:
@@ -57,19 +92,22 @@ class Standardizer:
 
         Parameters
         ----------
-        X : ndarray of shape (n, d) or (n, C, H, W), float64
+        X : ndarray of shape (n, d) or (n, C, H, W), float64 or float32
 
         Returns
         -------
         ndarray of the same shape, float32
-            Clipped to +-1e6.
+            Finite.
         """
-        scaled = np.empty(X.shape, dtype=np.float32)
-        for start in range(0, len(X), _ROWS):
-            rows = X[start : start + _ROWS]
-            if self.scaling:
-                rows = _from_columns(self._scaler.transform(_as_columns(rows) * self._shrink), rows.shape)
-            scaled[start : start + _ROWS] = np.clip(rows, -_LIMIT, _LIMIT)
+        scaled, start = np.empty(X.shape, dtype=np.float32), 0
+        for rows in _blocks(X):
+            z = self._scale(rows)
+            far = np.abs(z) > self.limit
+            if far.any():
+                size = np.minimum(np.abs(z[far]), _LARGEST)
+                z[far] = np.copysign(self.limit * (1 + np.log(size / self.limit)), z[far])
+            scaled[start : start + len(rows)] = z
+            start += len(rows)
         return scaled
 
     def inverse_transform(self, X: Array) -> Array:
@@ -82,19 +120,31 @@ class Standardizer:
         Returns
         -------
         ndarray of the same shape, float64
+            Finite: what would be beyond the largest float64 is the largest float64.
         """
-        X = X.astype(np.float64)
-        if self.scaling:
-            X = _from_columns(self._scaler.inverse_transform(_as_columns(X)) / self._shrink, X.shape)
-        return X
+        z = X.astype(np.float64)
+        far = np.abs(z) > self.limit
+        with np.errstate(over="ignore"):
+            z[far] = np.copysign(self.limit * np.exp(np.abs(z[far]) / self.limit - 1), z[far])
+            z = np.clip(z, -_LARGEST, _LARGEST) * self._beside(self.scale_, z) + self._beside(self.mean_, z)
+            return np.clip((z + self._beside(self.offset_, z)) / self._beside(self.unit_, z), -_LARGEST, _LARGEST)
+
+    def _scale(self, X: Array) -> Array:
+        """Give z in float64; infinite beyond float64."""
+        unit, offset, mean, scale = (
+            self._beside(each, X) for each in (self.unit_, self.offset_, self.mean_, self.scale_)
+        )
+        with np.errstate(over="ignore"):
+            return (X * unit - offset - mean) / scale
+
+    @staticmethod
+    def _beside(each: Array, X: Array) -> Array:
+        """Give numbers of each feature, or channel, a shape in which they go with rows."""
+        return each.reshape(-1, *[1] * (X.ndim - 2))
 
 
-def _as_columns(X: Array) -> Array:
-    """Put features, or channels, in the columns of a matrix: (n, d) or (n * H * W, C)."""
-    return np.moveaxis(X, 1, -1).reshape(-1, X.shape[1])
-
-
-def _from_columns(columns: Array, shape: tuple[int, ...]) -> Array:
-    """Undo :func:`_as_columns`."""
-    n, channels, *spatial = shape
-    return np.moveaxis(columns.reshape(n, *spatial, channels), -1, 1)
+def _blocks(X: Array) -> Iterator[Array]:
+    """Divide rows, a few at a time."""
+    rows = max(1, _BLOCK_ELEMENTS // max(1, X[0].size))
+    for start in range(0, len(X), rows):
+        yield X[start : start + rows]

@@ -9,7 +9,7 @@ from scipy.stats import binom
 from sklearn import config_context
 from sklearn.base import BaseEstimator
 
-from pyod_synth.validation import check_parameters
+from pyod_synth.validation import as_array, check_parameters
 
 _LEAST_SIGMA = 1e-100  # of training scores
 
@@ -32,6 +32,21 @@ class PyODDetector(BaseDetector):
         if name == "contamination" and isinstance(value, Real) and not isinstance(value, (float, int)):
             value = float(value)
         super().__setattr__(name, value)
+
+    @property
+    def classes_(self) -> Any:
+        """What classifiers have: scikit-learn's outlier detectors, and these, do not.
+
+        Raises
+        ------
+        AttributeError
+            Always, and so ``hasattr`` is false.
+        """
+        raise AttributeError(
+            f"{type(self).__name__} is an outlier detector and no classifier, and has no classes_: scikit-learn's "
+            "CalibratedClassifierCV cannot calibrate it (predict_proba gives probabilities), and cross_val_predict "
+            "takes it without y"
+        )
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters and their values; see :meth:`sklearn.base.BaseEstimator.get_params`.
@@ -65,7 +80,7 @@ class PyODDetector(BaseDetector):
         """
         # PyOD asks X for its shape, which a list does not have, and takes what scikit-learn scales for an array.
         with config_context(transform_output="default"):
-            return super().predict_proba(X if hasattr(X, "shape") else np.asarray(X), method, return_confidence)
+            return super().predict_proba(as_array(X, "X"), method, return_confidence)
 
     def predict_confidence(self, X: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Share of slightly different training sets that give the same label; see [1]_.

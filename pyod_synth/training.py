@@ -4,17 +4,19 @@ Rows stay in one tensor that is sliced by index: a ``DataLoader`` over rows cost
 than the networks of this package do.
 """
 
+import ctypes
 import math
-import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
-from threading import Lock
+from pathlib import Path
+from threading import local
 from typing import TypeVar
 
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 from tqdm import tqdm
 
@@ -97,7 +99,8 @@ def epochs(
     batch_num = math.ceil(len(training_x) / batch_size)
     schedulers = [_scheduler(optimizer, lr_schedule, epoch_num, batch_num) for optimizer in optimizers]
     core.train()
-    for epoch in tqdm(range(epoch_num), desc=type(core).__name__, unit="epoch", disable=not verbose):
+    silent = not verbose or sys.stderr is None  # as in a program without a console
+    for epoch in tqdm(range(epoch_num), desc=type(core).__name__, unit="epoch", disable=silent):
         total = torch.zeros((), dtype=torch.float32, device=x.device)
         order = torch.randperm(len(training_x), generator=core.generator, device=x.device)
         for rows in order.tensor_split(batch_num):
@@ -110,9 +113,7 @@ def epochs(
                 total += loss.detach()
         mean = total.item() / batch_num
         if not math.isfinite(mean):
-            raise FloatingPointError(
-                f"the loss of {type(core).__name__} is {mean} in epoch {epoch + 1}; a smaller lr may help"
-            )
+            raise FloatingPointError(f"the loss of {type(core).__name__} is {mean} in epoch {epoch + 1}")
         yield mean
 
 
@@ -164,10 +165,11 @@ def by_blocks(function: Callable[[Tensor], Result], x: Tensor, cost: int | None 
     """
     block = max(1, min(_BLOCK_ROWS, _BLOCK_ELEMENTS // (cost or x[0].numel())))
     blocks = x.split(block)
-    workers = min(_threads.spare(x), len(blocks) // _LEAST_BLOCKS)
+    spare = getattr(_here, "spare", 1) if x.device.type == "cpu" else 1
+    workers = min(spare, len(blocks) // _LEAST_BLOCKS)
     if workers < 2:
         return _join([function(rows) for rows in blocks])
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers, initializer=_begin_worker) as pool:
         return _join(list(pool.map(torch.no_grad()(function), blocks)))
 
 
@@ -194,51 +196,43 @@ def computing(x: Tensor) -> Iterator[None]:
     x : Tensor of shape (n, *input_shape)
     """
     alone = x.ndim == 2 or x[0].numel() < _LEAST_THREADED
-    with torch.inference_mode(False), torch.enable_grad():
-        if alone:
-            _threads.enter()
-        try:
-            yield
-        finally:
-            if alone:
-                _threads.leave()
+    with torch.inference_mode(False), torch.enable_grad(), _one_thread() if alone else nullcontext():
+        yield
 
 
-class _OneThread:
-    """Torch's number of threads while blocks run on one, perhaps several of them at once.
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep what this thread computes on one thread, and leave all others, and those that begin meanwhile, alone.
 
-    Torch has a number for each thread and, behind it, one for the process, which new threads begin with. Whoever leaves
-    gets its own number back; that of the process is restored by the last one.
+    ``torch.set_num_threads`` would set the number of the process, which every thread begins with and then keeps.
     """
-
-    def __init__(self) -> None:
-        self.reset()
-        if hasattr(os, "register_at_fork"):  # a forked process has no other threads, but perhaps a lock they held
-            os.register_at_fork(after_in_child=self.reset)
-
-    def reset(self) -> None:
-        self.lock = Lock()
-        self.inside = 0
-        self.before = 1
-
-    def spare(self, x: Tensor) -> int:
-        """Count the threads that blocks of rows may be divided among: those that torch had, if it is kept on one."""
-        return self.before if self.inside and x.device.type == "cpu" else 1
-
-    def enter(self) -> None:
-        with self.lock:
-            if self.inside == 0:
-                self.before = torch.get_num_threads()
-            self.inside += 1
-            torch.set_num_threads(1)
-
-    def leave(self) -> None:
-        with self.lock:
-            self.inside -= 1
-            if self.inside:
-                threadpool_limits(self.before, user_api="openmp")  # of this thread alone
-            else:
-                torch.set_num_threads(self.before)
+    number, outer = torch.get_num_threads(), getattr(_here, "spare", 1)
+    _here.spare = max(number, outer)
+    before = _set_mkl_threads(1)
+    try:
+        with _openmp.limit(limits=1):
+            yield
+    finally:
+        _set_mkl_threads(before)
+        _here.spare = outer
 
 
-_threads = _OneThread()
+def _begin_worker() -> None:
+    """Keep a thread that is about to begin on one thread, for all its life."""
+    torch.get_num_threads()  # has torch choose the thread's number now, and not with its first work
+    _set_mkl_threads(1)
+    _openmp.limit(limits=1)
+
+
+def _find_mkl() -> Callable[[int], int]:
+    """Find what sets the calling thread's number in the MKL within torch, where there is one; it gives the former."""
+    for library in (Path(torch.__file__).parent / "lib").glob("libtorch_cpu.so"):
+        found = getattr(ctypes.CDLL(str(library)), "MKL_Set_Num_Threads_Local", None)
+        if found is not None:
+            return found
+    return lambda number: 0
+
+
+_here = local()  # spare: the threads that torch may use here, while it is kept on one
+_openmp = ThreadpoolController().select(user_api="openmp")
+_set_mkl_threads = _find_mkl()

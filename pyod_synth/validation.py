@@ -4,7 +4,10 @@ The only module that uses scikit-learn's private checks of parameters.
 """
 
 import math
-from numbers import Integral
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -18,15 +21,21 @@ __all__ = [
     "HasMethods",
     "Interval",
     "StrOptions",
+    "as_array",
     "check_device",
     "check_image_shape",
     "check_labels",
     "check_lr_schedule",
     "check_parameters",
     "check_rows",
+    "real_parameters",
 ]
 
 Shape = tuple[int, ...]
+
+_CHANNELS = (1, 3, 4)  # of images, as a last axis that is no width
+# The largest parameters: sizes that torch can count, and weights and rates whose squares float32 can hold.
+_LARGEST_INTEGER, _LARGEST_REAL = 2**31 - 1, 1e15
 
 
 def check_parameters(detector: Any) -> None:
@@ -38,13 +47,29 @@ def check_parameters(detector: Any) -> None:
         Naming the parameter, what was got and what is allowed.
     """
     parameters = detector.get_params(deep=False)
+    reals = real_parameters(detector)
     for name, allowed in detector._parameter_constraints.items():
         # booleans are integers to Python, and would be taken for 0 and 1
         if isinstance(value := parameters.get(name), (bool, np.bool_)) and not any(
             kind in ("boolean", "verbose") for kind in allowed if isinstance(kind, str)
         ):
             raise ValueError(f"The {name!r} parameter of {type(detector).__name__} must be no boolean, got {value!r}")
+        bounded = all(kind.right is not None for kind in allowed if isinstance(kind, Interval))
+        largest = _LARGEST_REAL if name in reals else _LARGEST_INTEGER
+        if not bounded and isinstance(value, Real) and float(value) > largest:
+            raise ValueError(
+                f"The {name!r} parameter of {type(detector).__name__} must be at most {largest:.4g}, got {value!r}"
+            )
     validate_parameter_constraints(detector._parameter_constraints, parameters, type(detector).__name__)
+
+
+def real_parameters(detector: Any) -> list[str]:
+    """Name the parameters that are numbers without an upper bound of their own: weights and rates."""
+    return [
+        name
+        for name, allowed in detector._parameter_constraints.items()
+        if any(isinstance(kind, Interval) and kind.type is Real and kind.right is None for kind in allowed)
+    ]
 
 
 def check_rows(
@@ -70,34 +95,52 @@ def check_rows(
     Raises
     ------
     ValueError
-        If there are too few rows, values that are masked, no numbers or not finite, or rows of another shape.
+        If there are too few rows, values that are masked, no numbers or not finite, images whose channels come last, or
+        rows of another shape.
+    TypeError
+        If they are sparse, or values cannot be read as numbers.
     """
-    _check_numbers(X, "X")
-    if not hasattr(X, "ndim"):
-        X = np.asarray(X)
+    X = as_array(X, "X")
+    if X.ndim == 3 and shape is not None and (1, *X.shape[1:]) == shape:  # grey images without their one channel
+        X = X[:, None]
     if X.ndim not in (2, 4):
         hint = {
             1: " Reshape your data with X.reshape(-1, 1) or X.reshape(1, -1).",
-            3: " Grey images need an axis for their one channel: X[:, None]; flattened, image_shape=(1, H, W).",
+            3: " Grey images need an axis for their one channel: X[:, None], or image_shape=(1, H, W).",
         }.get(X.ndim, "")
         raise ValueError(f"X must have shape (n, features) or (n, channels, height, width), got {X.ndim}-D.{hint}")
-    if X.ndim == 4:
-        X = check_array(X, dtype=[np.float64, np.float32], allow_nd=True, estimator=estimator, input_name="X")
-        got = X.shape[1:]
-        if shape is not None and got != shape:
-            expected = "a table" if len(shape) == 1 else f"images of shape {shape}"
-            raise ValueError(f"X holds images of shape {got}, but {type(estimator).__name__} expects {expected}")
-        shape = got
-        X = X.reshape(len(X), -1)
-    # sums round by the order in memory, which differs between arrays and data frames
-    X = validate_data(
-        estimator, X, reset=fitting, dtype=[np.float64, np.float32], order="C", ensure_min_samples=2 if fitting else 1
-    )
+    with _naming("X"):
+        if X.ndim == 4:
+            X = check_array(X, dtype=[np.float64, np.float32], allow_nd=True, estimator=estimator, input_name="X")
+            _check_image_axes(X.shape[1:], shape, type(estimator).__name__)
+            shape = X.shape[1:]
+            X = X.reshape(len(X), -1)
+        # sums round by the order in memory, which differs between arrays and data frames
+        least = 2 if fitting else 1
+        X = validate_data(
+            estimator, X, reset=fitting, dtype=[np.float64, np.float32], order="C", ensure_min_samples=least
+        )
     if shape is None:
         shape = X.shape[1:]
     elif X.shape[1] != math.prod(shape):
         raise ValueError(f"X has {X.shape[1]} features, which image_shape={shape} cannot hold: {math.prod(shape)}")
     return X.reshape(len(X), *shape)
+
+
+def _check_image_axes(got: Shape, shape: Shape | None, detector: str) -> None:
+    """Check the shape (C, H, W) of images against the one they must have, and for channels that came last."""
+    height, width, channels = got
+    transpose = "X.transpose(0, 3, 1, 2), which is np.moveaxis(X, -1, 1), puts channels first"
+    if shape is None:
+        if channels in _CHANNELS and height not in _CHANNELS and height > channels:
+            raise ValueError(
+                f"X holds images of shape {got}, whose channels seem to come last, and must have shape (n, channels, "
+                f"height, width): {transpose}. If they do come first, image_shape={got} says so"
+            )
+    elif got != shape:
+        expected = "a table" if len(shape) == 1 else f"images of shape {shape}"
+        hint = f": {transpose}" if (channels, height, width) == shape else ""
+        raise ValueError(f"X holds images of shape {got}, but {detector} expects {expected}{hint}")
 
 
 def check_labels(y: Any, X: np.ndarray) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -118,29 +161,84 @@ def check_labels(y: Any, X: np.ndarray) -> np.ndarray[Any, np.dtype[np.int64]]:
     ValueError
         If there are none, another number than there are rows, or values that are masked or other than 0 and 1.
     """
-    _check_numbers(y, "y")
     if y is None:
         raise ValueError("y is required with use_labels=True: 1 = known anomaly, 0 = normal or unlabelled; got None")
-    y = column_or_1d(y)
-    check_consistent_length(X, y)
-    if not np.isin(y, (0, 1)).all():
-        raise ValueError(f"y must hold 0 (normal or unlabelled) and 1 (known anomaly) only, got {np.unique(y)[:5]}")
+    with _naming("y"):
+        y = column_or_1d(as_array(y, "y"))
+        check_consistent_length(X, y)
+        allowed = np.isin(y, (0, 1))
+    if not allowed.all():
+        wrong = [str(label) for label in y[~allowed][:5]]
+        raise ValueError(f"y must hold 0 (normal or unlabelled) and 1 (known anomaly) only, got {wrong}")
     return y.astype(np.int64)
 
 
-def _check_numbers(values: Any, name: str) -> None:
-    """Refuse what would pass for numbers, or be refused without naming the columns."""
+def as_array(values: Any, name: str) -> Any:
+    """Give what a user hands over a shape and a type of numbers: an array, or a data frame as it is.
+
+    Parameters
+    ----------
+    values : array-like
+    name : str
+        Of the argument.
+
+    Returns
+    -------
+    ndarray, data frame or sparse matrix
+
+    Raises
+    ------
+    ValueError
+        If it is no array, has masked values, or holds something else than numbers; the message names the argument, and
+        the columns of a data frame.
+    """
     if np.ma.is_masked(values):
         raise ValueError(f"{name} has masked values, of which nothing is known: fill them, as {name}.filled does")
-    if hasattr(values, "columns") and hasattr(values, "items"):  # a data frame
-        wrong = [str(column) for column, entries in values.items() if not _is_numeric(entries)]
-        if wrong:
-            raise ValueError(
-                f"{name} must hold numbers, got other values in its columns {wrong}: encode or drop them first, as "
-                "scikit-learn's ColumnTransformer does"
-            )
-    elif getattr(getattr(values, "dtype", None), "kind", None) in ("m", "M"):
-        raise ValueError(f"{name} must hold numbers, got dates or times ({values.dtype})")
+    if hasattr(values, "columns") and hasattr(values, "items"):
+        _check_columns(values, name)
+        return values
+    with _naming(name):
+        if isinstance(values, torch.Tensor):
+            values = values.detach().cpu()
+            values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+        if not hasattr(values, "ndim") or isinstance(values, np.matrix):
+            values = np.asarray(values)
+    dtype: Any = getattr(values, "dtype", None)
+    if getattr(dtype, "names", None):
+        raise ValueError(f"{name} must hold numbers, got records with the fields {list(dtype.names)}")
+    if getattr(dtype, "kind", None) in ("m", "M"):
+        raise ValueError(f"{name} must hold numbers, got dates or times ({dtype})")
+    return values
+
+
+def _check_columns(frame: Any, name: str) -> None:
+    """Refuse a data frame for what would pass for numbers, or be refused without naming the columns."""
+    columns = [str(column) for column in frame.columns]
+    repeated = sorted({column for column in columns if columns.count(column) > 1})
+    if repeated:
+        raise ValueError(f"{name} must have columns of different names, got {repeated} more than once")
+    sparse = [str(column) for column, entries in frame.items() if str(entries.dtype).startswith("Sparse")]
+    if sparse:
+        raise ValueError(f"{name} has sparse columns {sparse}: {name}.sparse.to_dense() makes them dense")
+    wrong = [str(column) for column, entries in frame.items() if not _is_numeric(entries)]
+    if wrong:
+        raise ValueError(
+            f"{name} must hold numbers, got other values in its columns {wrong}: encode or drop them first, as "
+            "scikit-learn's ColumnTransformer does"
+        )
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Have errors of scikit-learn and numpy name the argument."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        if re.search(rf"\b{name}\b", reason):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name}: {reason}") from error
 
 
 def _is_numeric(column: Any) -> bool:

@@ -204,7 +204,9 @@ def test_real_labels_teach_what_no_noise_would(request, kind):
 
 @pytest.mark.parametrize("value", [0, 1])
 def test_labels_of_one_kind(table, value):
-    clf = small(AnoRand, use_labels=True).fit(table, np.full(len(table), value))
+    clf = small(AnoRand, use_labels=True)
+    with pytest.warns(UserWarning, match=f"y holds {value} alone"):
+        clf.fit(table, np.full(len(table), value))
     assert np.isfinite(clf.decision_scores_).all()
 
 

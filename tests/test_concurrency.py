@@ -208,6 +208,23 @@ def test_scoring_at_once_is_as_scoring_in_turn(detector, table):
 
 
 @pytest.mark.usefixtures("two_threads")
+def test_threads_that_begin_while_a_table_is_scored_have_their_usual_number(detector, table, monkeypatch):
+    clf, seen = small(detector).fit(table), []
+    score = type(clf.core_).anomaly_score
+
+    def scores_while_others_begin(core, x):
+        assert torch.get_num_threads() == 1
+        with ThreadPoolExecutor(1) as threads:
+            seen.append(threads.submit(torch.get_num_threads).result(60))
+        return score(core, x)
+
+    monkeypatch.setattr(type(clf.core_), "anomaly_score", scores_while_others_begin)
+    with nothing_changes():
+        clf.decision_function(table)
+    assert set(seen) == {2}
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_fit_and_scoring_at_once_do_not_meet(detector, table):
     clf = small(detector).fit(table)
     uses = [

@@ -15,7 +15,9 @@ import torch
 from pyod.models.base import BaseDetector
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
@@ -191,6 +193,78 @@ def test_huge_values(detector, table, value):
     assert np.isfinite(clf.decision_function(table)).all()
 
 
+@pytest.mark.parametrize("value", [1e7, 1e200])
+@pytest.mark.parametrize("cells", [slice(1), slice(None)], ids=["cell", "row"])
+def test_one_far_value_in_a_large_table(detector, value, cells):
+    X = np.random.default_rng(0).normal(size=(20_000, 3))
+    X[7, cells] = value  # 141 deviations
+    clf = small(detector, epoch_num=1, batch_size=512, lr=1e-2).fit(X)
+    assert np.isfinite(clf.decision_scores_).all()
+    assert clf.decision_scores_.argmax() == 7
+    assert clf.labels_[7] == 1
+
+
+def test_one_rare_flag_in_a_large_table(detector):
+    X = np.random.default_rng(0).normal(size=(20_000, 3))
+    X[:, 2] = np.arange(20_000) == 7
+    clf = small(detector, epoch_num=1, batch_size=512, lr=1e-2).fit(X)
+    assert clf.decision_scores_.argmax() == 7
+    np.testing.assert_allclose(clf.decision_function(X[:10]), clf.decision_scores_[:10], rtol=1e-4, atol=1e-4)
+
+
+def test_far_rows_rank_by_how_far_they_are(detector, table):
+    clf = small(detector).fit(table)
+    far = np.repeat(table[:1], 6, axis=0)
+    far[:, 1] = [1e6, 1e8, 1e12, 1e50, 1e200, 1e308]  # of a feature of deviation 100
+    for sign in (1, -1):
+        scores = clf.decision_function(far * [1, sign, 1])
+        assert (np.diff(scores) > 0).all()
+        assert scores.min() > clf.decision_scores_.max()
+
+
+def test_scores_of_rows_that_are_not_far_are_those_of_the_networks(detector, kind):
+    X, far, parameters = kind
+    clf = small(detector, **parameters).fit(X)
+    rows = np.concatenate([X, far])
+    x = torch.from_numpy(clf.standardizer_.transform(rows.reshape(len(rows), *clf.input_shape_)))
+    with torch.no_grad():
+        np.testing.assert_array_equal(clf.core_.score(x), clf.core_.anomaly_score(x))
+
+
+def test_values_that_most_rows_have_are_not_far(detector):
+    # each row has a flag of its own, as rare words have in texts: 200 deviations
+    x = torch.zeros(40, 3)
+    x[:, 0] = 200.0
+    x[:2, 0] = 300.0
+    core = small(detector).fit(np.random.default_rng(0).normal(size=(40, 3))).core_
+    scores = torch.arange(40.0)
+    expected = scores.clone()
+    expected[:2] = 39 + 1.5 * scores[2:].std(correction=0)
+    np.testing.assert_allclose(core.settle(x, scores, 100.0), expected, rtol=1e-5)
+    assert core.reach == 200
+
+
+def test_what_is_made_of_far_rows_is_finite(detector, kind):
+    X, _, parameters = kind
+    rows = X.copy()
+    rows.reshape(len(rows), -1)[:4] = np.array([1e20, 1e160, -1e300, 1e308])[:, None]
+    rows.reshape(len(rows), -1)[4, 0] = 1e308
+    for fitted_on in (X, rows):
+        clf = small(detector, **parameters).fit(fitted_on)
+        for name in ("perturb", "embed", "feature_shares", "predict_proba"):
+            if hasattr(clf, name):
+                assert np.isfinite(getattr(clf, name)(rows)).all()
+        assert not hasattr(clf, "generate") or np.isfinite(clf.generate(5)).all()
+
+
+@pytest.mark.parametrize("offset", [5e15, -5e15])
+def test_offset_of_a_feature_changes_no_score(detector, table, offset):
+    X = np.column_stack([table, np.random.default_rng(0).permutation(len(table))])
+    clf, other = small(detector).fit(X), small(detector).fit(X + [0, 0, 0, offset])
+    np.testing.assert_array_equal(other.decision_scores_, clf.decision_scores_)
+    np.testing.assert_array_equal(other.decision_function(X + [0, 0, 0, offset]), clf.decision_function(X))
+
+
 def test_kinds_of_arrays(detector, table):
     clf = small(detector).fit(table)
     expected = clf.decision_function(table)
@@ -330,6 +404,39 @@ def test_parameters_out_of_range(detector, table, name, value):
     with pytest.raises((ValueError, TypeError), match=name):
         clf.fit(table)
     assert not hasattr(clf, "decision_scores_")
+
+
+@pytest.mark.parametrize("value", [1e20, 10**20, 1e308])
+def test_parameters_beyond_all_sense_name_themselves(detector, table, value):
+    for name, default in detector().get_params().items():
+        if isinstance(default, (int, float)) and not isinstance(default, bool) and name != "verbose":
+            clf = small(detector)
+            clf.set_params(**{name: value})
+            with pytest.raises(ValueError, match=name):
+                clf.fit(table)
+
+
+def test_divergence_names_the_parameter_that_is_likely_why(detector, table):
+    rates = [name for name in ("lr", "perturbator_lr") if name in detector().get_params()]
+    assert bool(rates) == trains(detector)
+    for name in rates:
+        with pytest.raises(FloatingPointError, match=rf"in epoch \d.* a smaller {name} may help: it is 1e\+14"):
+            small(detector, **{name: 1e14}, epoch_num=20).fit(table)
+
+
+def test_no_classes_with_a_clear_sentence(detector, labelled):
+    X, y = labelled
+    clf = small(detector, epoch_num=1).fit(X)
+    assert not hasattr(clf, "classes_")
+    with pytest.raises(AttributeError, match="outlier detector and no classifier, and has no classes_"):
+        CalibratedClassifierCV(small(detector, epoch_num=1), cv=2).fit(X, y)
+    with pytest.raises(AttributeError, match="takes it without y"):
+        cross_val_predict(small(detector, epoch_num=1), X, y, cv=2, method="decision_function")
+
+
+def test_progress_without_a_console(detector, table, monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    assert np.isfinite(small(detector, verbose=1).fit(table).decision_scores_).all()
 
 
 def test_contamination_is_checked_by_the_constructor_too(detector):

@@ -114,6 +114,34 @@ def test_classifier_is_linear_in_the_representation(request, kind):
     np.testing.assert_allclose(logit, clf.decision_function(X), atol=1e-5)
 
 
+def test_divergence_of_far_rows_grows_along_a_tangent():
+    perturbator = VariationalPerturbator((4,), hidden_size=5, latent_size=3)
+    for size in (1e2, 1e4, 1e6):
+        rows = size * torch.randn(7, 4, generator=seeded(0))
+        mean, log_variance = np.split(run_mlp(perturbator.encoder.net, array(rows)), 2, axis=1)
+        variance = np.where(log_variance < 10, np.exp(np.minimum(log_variance, 10)), np.exp(10) * (log_variance - 9))
+        code, divergence = perturbator.encode(rows, seeded(1))
+        expected = 0.5 * (mean**2 + variance - 1 - log_variance).sum(axis=1)
+        np.testing.assert_allclose(array(divergence), expected, rtol=1e-3)
+        noise = torch.randn(7, 3, generator=seeded(1)).double().numpy()
+        deviation = np.exp(np.minimum(log_variance, 10) / 2)
+        np.testing.assert_allclose(array(code), mean + noise * deviation, rtol=1e-3, atol=1e-3 * size)
+        assert log_variance.max() > 10 or size < 1e4
+        divergence.sum().backward()
+        gradients = [parameter.grad for parameter in perturbator.encoder.parameters()]
+        assert all(gradient.isfinite().all() for gradient in gradients)
+        assert all(gradient.abs().max() > 0 for gradient in gradients)
+
+
+@pytest.mark.parametrize("deviation", [1e2, 1e4, 1e7])
+def test_rows_that_are_not_scaled_train(deviation):
+    X = deviation * np.random.default_rng(0).normal(size=(300, 3))
+    clf = PLAD(epoch_num=5, preprocessing=False).fit(X)
+    assert np.isfinite(clf.history_).all()
+    assert np.isfinite(clf.perturb(X)).all()
+    assert len(np.unique(clf.decision_scores_)) > 290
+
+
 def test_a_heavier_lam_perturbs_less(table):
     light, heavy = (
         small(PLAD, perturbator="deterministic", lam=lam, epoch_num=100, lr=1e-2).fit(table) for lam in (0.01, 10.0)

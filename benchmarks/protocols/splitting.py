@@ -9,6 +9,8 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.data import Dataset
 from benchmarks.protocols.registry import named
 
+_SMALL_RANGE = 1e-6  # of the size of a feature's values
+
 
 @dataclass(frozen=True)
 class Split:
@@ -73,12 +75,17 @@ def split(dataset: Dataset, protocol: str, seed: int, max_rows: int | None = Non
 
 
 def _scale_table(X_train, X_test):
-    # the squares of values from 1e154 on overflow; a power of two changes no digit
+    # the squares of values from 1e154 on overflow, and those below 1e-154 vanish; a power of two changes no digit
     largest = np.abs(X_train).max(axis=0)
-    exponents = np.where(largest > 1e100, np.frexp(largest)[1], 0)
+    exponents = np.where((largest > 1e100) | (largest < 1e-100), np.frexp(largest)[1], 0)
     X_train, X_test = np.ldexp(X_train, -exponents), np.ldexp(X_test, -exponents)
-    scaler = StandardScaler().fit(X_train)
-    return scaler.transform(X_train), scaler.transform(X_test)
+    # scikit-learn takes a feature of a large offset, as row numbers in a long table have, for constant
+    low, high = X_train.min(axis=0), X_train.max(axis=0)
+    offset = np.where(high - low < _SMALL_RANGE * np.abs(X_train).max(axis=0), low, 0)
+    scaler = StandardScaler().fit(X_train - offset)
+    largest = np.finfo(X_train.dtype).max
+    with np.errstate(over="ignore", invalid="ignore"):  # of test rows far beyond the training rows
+        return tuple(np.clip(scaler.transform(X - offset), -largest, largest) for X in (X_train, X_test))
 
 
 def _scale_images(X_train, X_test):

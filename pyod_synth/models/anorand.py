@@ -55,6 +55,7 @@ Deviations from the paper
 """
 
 import math
+import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -177,7 +178,11 @@ class AnoRandCore(Core):
 
     def prepare(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         """Join synthetic anomalies, unless real labels came."""
-        return invent_anomalies(x, *self.invention, self.generator) if y is None else (x, y)
+        if y is None:
+            return invent_anomalies(x, *self.invention, self.generator)
+        if (y == y[0]).all():
+            warnings.warn(f"AnoRand learns to tell 0 and 1 in y apart, and y holds {int(y[0])} alone", stacklevel=2)
+        return x, y
 
     def training_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Eq. 4."""

@@ -113,7 +113,7 @@ def test_large_data_is_reduced_and_images_are_scaled_as_a_whole(folder):
     assert image.X_train.min() == 0
 
 
-@pytest.mark.parametrize("factor", [2.0**-300, 1e150, 2.0**600, 2.0**1018])
+@pytest.mark.parametrize("factor", [2.0**-1000, 2.0**-300, 1e150, 1e200, 2.0**600, 2.0**1018])
 def test_values_whose_squares_are_no_numbers_are_scaled(folder, factor):
     plain = data.load("10_far", folder)
     expected = split(plain, "one-class", seed=0)
@@ -122,6 +122,19 @@ def test_values_whose_squares_are_no_numbers_are_scaled(folder, factor):
     sign = [1, 1, 1, -1]
     np.testing.assert_allclose(parts.X_train * sign, expected.X_train, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(parts.X_test * sign, expected.X_test, rtol=1e-9, atol=1e-12)
+
+
+def test_offsets_and_test_values_of_any_size_are_scaled(folder):
+    plain = data.load("10_far", folder)
+    plain = replace(plain, X=np.round(plain.X * 1000))
+    expected = split(plain, "one-class", seed=0)
+    parts = split(replace(plain, X=plain.X + [5e15, 0, 0, -5e15]), "one-class", seed=0)
+    np.testing.assert_allclose(parts.X_train, expected.X_train, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(parts.X_test, expected.X_test, rtol=1e-9, atol=1e-12)
+    far = plain.X.copy()
+    far[plain.y == 1] = 1.7e308  # in test rows alone
+    parts = split(replace(plain, X=far / 1e4), "one-class", seed=0)
+    assert np.isfinite(parts.X_test).all()
 
 
 @pytest.mark.needs_data
