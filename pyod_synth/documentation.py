@@ -34,9 +34,9 @@ ATTRIBUTES = """Attributes
     device_ : torch.device
         Where it is.
     input_shape_ : tuple of int
-        (d,) or (C, H, W).
+        (d,) or (C, H, W); (C, T) where sequences are taken.
     n_features_in_ : int
-        d, or C * H * W.
+        Their product.
     feature_names_in_ : ndarray of shape (d,), object
         Column names, if fitted on a data frame."""
 

@@ -1,4 +1,4 @@
-"""Scaling per feature (tables) or per channel (images)."""
+"""Scaling per feature (tables) or per channel (sequences, images)."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ class Standardizer:
 
         Parameters
         ----------
-        X : ndarray of shape (n, d) or (n, C, H, W), float64
+        X : ndarray of shape (n, d), (n, C, T) or (n, C, H, W), float64
             Finite values.
 
         Returns
@@ -57,7 +57,7 @@ class Standardizer:
 
         Parameters
         ----------
-        X : ndarray of shape (n, d) or (n, C, H, W), float64
+        X : ndarray of shape (n, d), (n, C, T) or (n, C, H, W), float64
 
         Returns
         -------
@@ -77,7 +77,7 @@ class Standardizer:
 
         Parameters
         ----------
-        X : ndarray of shape (n, d) or (n, C, H, W), float32
+        X : ndarray of shape (n, d), (n, C, T) or (n, C, H, W), float32
 
         Returns
         -------
@@ -90,7 +90,7 @@ class Standardizer:
 
 
 def _as_columns(X: Array) -> Array:
-    """Put features, or channels, in the columns of a matrix: (n, d) or (n * H * W, C)."""
+    """Put features, or channels, in the columns of a matrix: (n, d), (n * T, C) or (n * H * W, C)."""
     return np.moveaxis(X, 1, -1).reshape(-1, X.shape[1])
 
 

@@ -17,6 +17,7 @@ from sklearn.utils.validation import validate_data
 __all__ = [
     "HasMethods",
     "Interval",
+    "Shape",
     "StrOptions",
     "check_device",
     "check_image_shape",
@@ -24,9 +25,11 @@ __all__ = [
     "check_lr_schedule",
     "check_parameters",
     "check_rows",
+    "check_sequence_shape",
 ]
 
 Shape = tuple[int, ...]
+_KINDS = {1: "a table", 2: "sequences", 3: "images"}  # of rows, by the length of their shape
 
 
 def check_parameters(detector: Any) -> None:
@@ -52,15 +55,15 @@ def check_rows(
 ) -> np.ndarray[Any, np.dtype[np.floating]]:
     """Check rows, and shape them as (n, *shape).
 
-    Images are checked flattened, so that ``n_features_in_`` is C * H * W however they come.
+    Images and sequences are checked flattened, so that ``n_features_in_`` is C * H * W or C * T however they come.
 
     Parameters
     ----------
     estimator : sklearn.base.BaseEstimator
         ``n_features_in_`` and ``feature_names_in_`` are set on it when fitting, and else compared with.
-    X : array-like of shape (n, d) or (n, C, H, W)
+    X : array-like of shape (n, d), (n, C, T) or (n, C, H, W)
     shape : tuple of int or None
-        (d,) or (C, H, W) that rows must have. None takes the rows' own.
+        (d,), (C, T) or (C, H, W) that rows must have; (n, C, T) is taken with a (C, T) only. None takes the rows' own.
     fitting : bool
 
     Returns
@@ -75,18 +78,22 @@ def check_rows(
     _check_numbers(X, "X")
     if not hasattr(X, "ndim"):
         X = np.asarray(X)
-    if X.ndim not in (2, 4):
+    if X.ndim not in (2, 4) and not (X.ndim == 3 and shape is not None and len(shape) == 2):
         hint = {
             1: " Reshape your data with X.reshape(-1, 1) or X.reshape(1, -1).",
             3: " Grey images need an axis for their one channel: X[:, None]; flattened, image_shape=(1, H, W).",
         }.get(X.ndim, "")
+        if X.ndim == 3 and hasattr(estimator, "sequence_shape"):
+            hint += " Sequences need sequence_shape=(channels, steps)."
         raise ValueError(f"X must have shape (n, features) or (n, channels, height, width), got {X.ndim}-D.{hint}")
-    if X.ndim == 4:
+    if X.ndim > 2:
         X = check_array(X, dtype=[np.float64, np.float32], allow_nd=True, estimator=estimator, input_name="X")
         got = X.shape[1:]
         if shape is not None and got != shape:
-            expected = "a table" if len(shape) == 1 else f"images of shape {shape}"
-            raise ValueError(f"X holds images of shape {got}, but {type(estimator).__name__} expects {expected}")
+            expected = _KINDS[len(shape)] + (f" of shape {shape}" if len(shape) > 1 else "")
+            raise ValueError(
+                f"X holds {_KINDS[len(got)]} of shape {got}, but {type(estimator).__name__} expects {expected}"
+            )
         shape = got
         X = X.reshape(len(X), -1)
     # sums round by the order in memory, which differs between arrays and data frames
@@ -96,7 +103,8 @@ def check_rows(
     if shape is None:
         shape = X.shape[1:]
     elif X.shape[1] != math.prod(shape):
-        raise ValueError(f"X has {X.shape[1]} features, which image_shape={shape} cannot hold: {math.prod(shape)}")
+        holder = f"image_shape={shape}" if len(shape) == 3 else f"sequences of shape {shape}"
+        raise ValueError(f"X has {X.shape[1]} features, which {holder} cannot hold: {math.prod(shape)}")
     return X.reshape(len(X), *shape)
 
 
@@ -183,12 +191,26 @@ def check_image_shape(image_shape: Any) -> Shape | None:
     ValueError
         If it is not three positive integers.
     """
-    if image_shape is None:
-        return None
-    shape = tuple(image_shape)
-    if len(shape) != 3 or not all(isinstance(size, Integral) and int(size) > 0 for size in shape):
+    if image_shape is not None and not _are_sizes(image_shape, 3):
         raise ValueError(f"image_shape must be three positive integers (C, H, W), got {image_shape!r}")
-    return shape
+    return None if image_shape is None else tuple(image_shape)
+
+
+def check_sequence_shape(sequence_shape: Any) -> Shape:
+    """Return the parameter as a tuple.
+
+    Raises
+    ------
+    ValueError
+        If it is not two positive integers.
+    """
+    if not _are_sizes(sequence_shape, 2):
+        raise ValueError(f"sequence_shape must be two positive integers (channels, steps), got {sequence_shape!r}")
+    return tuple(sequence_shape)
+
+
+def _are_sizes(shape: Any, count: int) -> bool:
+    return len(shape) == count and all(isinstance(size, Integral) and int(size) > 0 for size in shape)
 
 
 def check_lr_schedule(lr_schedule: Any) -> Any:

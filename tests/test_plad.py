@@ -17,7 +17,7 @@ def x():
 
 def perturbation(perturbator, rows, noise=None):
     """Perturbed rows, size and divergence from Eq. 3 and 5, in numpy; noise is that of the random code."""
-    code, divergence = run_mlp(perturbator.encoder.net, rows), np.zeros(len(rows))
+    code, divergence = run_mlp(perturbator.encoder, rows), np.zeros(len(rows))
     if noise is not None:
         mean, log_variance = np.split(code, 2, axis=1)
         code = mean + np.exp(log_variance / 2) * noise
