@@ -48,7 +48,7 @@ def images():
 
 @pytest.fixture
 def sequences():
-    """60 normal sequences of two channels, each in units of its own, and twelve steps: waves of any phase, and noise."""
+    """60 normal sequences of two channels, each in units of its own, and twelve steps: waves of any phase."""
     rng = np.random.default_rng(0)
     wave = np.sin(rng.uniform(0, 6, size=(60, 1, 1)) + np.arange(12) + np.array([[0.0], [1.5]]))
     return (wave + 0.1 * rng.normal(size=(60, 2, 12))) * [[1.0], [100.0]] + [[0.0], [7.0]]

@@ -99,4 +99,4 @@ def recurrent_decoder(
     """
     sizes = [latent_size, *hidden]
     dense = [layer for inputs, outputs in pairwise(sizes[:-1]) for layer in (nn.Linear(inputs, outputs), activation())]
-    return nn.Sequential(*dense, Steps(*sizes[-2:], output_shape))
+    return nn.Sequential(*dense, Steps(sizes[-2], sizes[-1], output_shape))
