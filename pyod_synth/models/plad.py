@@ -8,14 +8,20 @@ to notice. Eq. 3, with a deterministic g, is
 
 averaged over rows. Eq. 5, the paper's method, draws the perturbation from a variational autoencoder: a code
 z ~ N(mu(x), sigma(x)^2) is decoded to (alpha, beta), and KL(N(mu, sigma^2) || N(0, 1)) joins the loss. The classifier
-is an MLP for tables and a LeNet for images; the score is its logit.
+is an MLP for tables and a LeNet for images, and the perturbator an MLP for both; for sequences both are recurrent. The
+score is the classifier's logit.
 
 Where the default values come from
 ----------------------------------
 - The paper, section 4.2: ``perturbator="vae"``, ``lam=3`` (its Thyroid; Arrhythmia takes 2), Adam at ``lr=1e-3`` for
   ``epoch_num=100``.
 - Ours, since the paper leaves them to an appendix that is not at hand: ``hidden_size``, ``latent_size``,
-  ``batch_size``, a constant rate, and no weight decay.
+  ``batch_size``, a constant rate, no weight decay, and standardised features. The appendix also has ``lam``, the rate
+  and Adam or SGD, ``optimizer_name="sgd"``, for each class of images.
+- Ours for sequences, of which the paper says no more than that the networks are recurrent (sections 2 and 4.7; its
+  appendix G is not at hand): the first hidden layer of the classifier and of the encoder is a gated recurrent one,
+  whose state after the last step goes on; the hidden layer of the decoder is one that sees the code at every step, from
+  whose states alpha and beta are read step by step.
 
 Deviations from the paper
 -------------------------
