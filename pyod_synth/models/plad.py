@@ -18,6 +18,9 @@ Where the default values come from
 - Ours, since the paper leaves them to an appendix that is not at hand: ``hidden_size``, ``latent_size``,
   ``batch_size``, a constant rate, no weight decay, and standardised features. The appendix also has ``lam``, the rate
   and Adam or SGD, ``optimizer_name="sgd"``, for each class of images.
+- Tried for these, F1 on Arrhythmia (5 seeds) and Thyroid (3 seeds) as in Table 5, where the defaults have .40 ± .04 and
+  .57 ± .13: ``hidden_size`` and ``latent_size`` as many as a row has features .41 and .38, ``preprocessing="minmax"``
+  .36 and .22, ``optimizer_name="sgd"`` .32 ± .15 and .66 ± .26.
 - Ours for sequences, of which the paper says no more than that the networks are recurrent (sections 2 and 4.7; its
   appendix G is not at hand): the first hidden layer of the classifier and of the encoder is a gated recurrent one,
   whose state after the last step goes on; the hidden layer of the decoder is one that sees the code at every step, from
