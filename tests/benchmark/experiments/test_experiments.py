@@ -30,6 +30,7 @@ OFTEN_ABSENT = {
     *("amazon", "imdb", *(f"agnews_{number}" for number in range(4))),
     *(f"{group}_{number}" for group in ("CIFAR10", "FashionMNIST", "SVHN") for number in range(10)),
     *("cifar10-all", "cifar10-2+3+5", "japanese-vowels"),
+    *(f"japanese-vowels-{speaker}" for speaker in range(1, 10)),
 }
 
 
@@ -113,6 +114,10 @@ def test_committed_records_are_cells_of_their_settings(folder, data_folder):
     records = RecordsFile(folder / "records.jsonl").read()
     own = experiments.load(json.loads((folder / "experiment.json").read_text())["experiment"])
     names = list(dict.fromkeys(record.cell.dataset for record in records))
+    absent = {name for name in names if not is_there(name, data_folder)}
+    assert absent <= OFTEN_ABSENT
+    if absent:
+        pytest.skip(f"the data folder has no {', '.join(sorted(absent))}")
     cells = grid(replace(own, datasets=names), data_folder)
     assert {record.cell for record in records} <= set(cells)
 
