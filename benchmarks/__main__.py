@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import shlex
 import sys
 from contextlib import contextmanager
@@ -236,7 +237,8 @@ def _names(text):
 
 def _detectors(text):
     try:
-        return [detectors.parse(name) for name in _names(text)]
+        # a comma within brackets is of a list: PLAD:sequence_shape=[12,29]
+        return [detectors.parse(name.strip()) for name in re.split(r",(?![^\[]*\])", text)]
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

@@ -24,6 +24,7 @@ from pyod_synth.training import OPTIMIZERS, by_blocks, calibrate, computing, epo
 from pyod_synth.validation import (
     HasMethods,
     Interval,
+    Shape,
     StrOptions,
     check_device,
     check_image_shape,
@@ -108,7 +109,7 @@ class CoreDetector(_Attributes, PyODDetector):
         Parameters
         ----------
         input_shape : tuple of int
-            (d,) for tables, (C, H, W) for images.
+            (d,) for tables, (C, H, W) for images, (C, T) for sequences of detectors that take them.
 
         Returns
         -------
@@ -244,12 +245,16 @@ class CoreDetector(_Attributes, PyODDetector):
         check_parameters(self)
         device = check_device(self.device)
         holder = self._copy(self.get_params(deep=False))
-        X = check_rows(holder, X, shape=check_image_shape(self.image_shape), fitting=True)
+        X = self._check_rows(holder, X, check_image_shape(self.image_shape), fitting=True)
         names = {name: value for name, value in vars(holder).items() if name.endswith("_in_")}
         labels = torch.from_numpy(check_labels(y, X)) if self.use_labels else None
         standardizer = Standardizer(self.preprocessing).fit(X)
         x = torch.from_numpy(standardizer.transform(X)).to(device)
         return Rows(x, None if labels is None else labels.to(device), standardizer, names)
+
+    def _check_rows(self, holder: "CoreDetector", X: Any, shape: Shape | None, *, fitting: bool) -> Any:
+        """Check rows, and shape them as networks take them; see :func:`pyod_synth.validation.check_rows`."""
+        return check_rows(holder, X, shape=shape, fitting=fitting)
 
     def _initialize(self, x: Tensor) -> Core:
         """Build the core for rows, on their device, with a generator of its own."""
@@ -308,7 +313,7 @@ class CoreDetector(_Attributes, PyODDetector):
     def _to_tensor(self, X: Any) -> Tensor:
         """Check and scale rows for a fitted core: float32 of shape (n, *input_shape_), on its device."""
         check_is_fitted(self)
-        X = check_rows(self, X, shape=self.input_shape_, fitting=False)
+        X = self._check_rows(self, X, self.input_shape_, fitting=False)
         return torch.from_numpy(self.standardizer_.transform(X)).to(self.device_)
 
 

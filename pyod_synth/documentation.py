@@ -1,6 +1,5 @@
 """Docstrings that all detectors share, written once: ``help`` shows them with each detector."""
 
-from typing import Any
 
 PARAMETERS = """contamination : float in (0, 0.5] or PyThresh object, default=0.1
         Expected share of anomalies in the training rows; sets ``threshold_`` and nothing else.
@@ -35,9 +34,9 @@ ATTRIBUTES = """Attributes
     device_ : torch.device
         Where it is.
     input_shape_ : tuple of int
-        (d,) or (C, H, W).
+        (d,) or (C, H, W); (C, T) where sequences are taken.
     n_features_in_ : int
-        d, or C * H * W.
+        Their product.
     feature_names_in_ : ndarray of shape (d,), object
         Column names, if fitted on a data frame."""
 

@@ -1,4 +1,4 @@
-"""Scaling per feature (tables) or per channel (images)."""
+"""Scaling per feature (tables) or per channel (sequences, images)."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -58,7 +58,7 @@ class Standardizer:
 
         Parameters
         ----------
-        X : ndarray of shape (n, d) or (n, C, H, W), float64 or float32
+        X : ndarray of shape (n, d), (n, C, T) or (n, C, H, W), float64 or float32
             Finite values.
 
         Returns
@@ -92,7 +92,7 @@ class Standardizer:
 
         Parameters
         ----------
-        X : ndarray of shape (n, d) or (n, C, H, W), float64 or float32
+        X : ndarray of shape (n, d), (n, C, T) or (n, C, H, W), float64 or float32
 
         Returns
         -------
@@ -115,7 +115,7 @@ class Standardizer:
 
         Parameters
         ----------
-        X : ndarray of shape (n, d) or (n, C, H, W), float32
+        X : ndarray of shape (n, d), (n, C, T) or (n, C, H, W), float32
 
         Returns
         -------

@@ -184,10 +184,10 @@ def _join(results: list[Result]) -> Result:
 def computing(x: Tensor) -> Iterator[None]:
     """Compute with rows in the block under one rule, for building, training, calibrating and scoring alike.
 
-    Tables and tiny images are kept on one thread: their matrices are small, threads gain little on an idle machine and,
-    waiting for each other in a busy one, slowed a fit of 10,000 x 20 from 4 to 70 seconds on two cores. It also lets
-    them be fitted in a forked process, where threads that the parent process has used do not exist. Only the blocks of
-    :func:`by_blocks` are divided among threads. Convolutions over larger images keep all threads.
+    Tables, sequences and tiny images are kept on one thread: their matrices are small, threads gain little on an idle
+    machine and, waiting for each other in a busy one, slowed a fit of 10,000 x 20 from 4 to 70 seconds on two cores. It
+    also lets them be fitted in a forked process, where threads that the parent process has used do not exist. Only the
+    blocks of :func:`by_blocks` are divided among threads. Convolutions over larger images keep all threads.
 
     Gradients are on, whatever the caller has turned off.
 
@@ -195,7 +195,7 @@ def computing(x: Tensor) -> Iterator[None]:
     ----------
     x : Tensor of shape (n, *input_shape)
     """
-    alone = x.ndim == 2 or x[0].numel() < _LEAST_THREADED
+    alone = x.ndim < 4 or x[0].numel() < _LEAST_THREADED
     with torch.inference_mode(False), torch.enable_grad(), _one_thread() if alone else nullcontext():
         yield
 

@@ -20,6 +20,7 @@ from sklearn.utils.validation import validate_data
 __all__ = [
     "HasMethods",
     "Interval",
+    "Shape",
     "StrOptions",
     "as_array",
     "check_device",
@@ -28,10 +29,12 @@ __all__ = [
     "check_lr_schedule",
     "check_parameters",
     "check_rows",
+    "check_sequence_shape",
     "real_parameters",
 ]
 
 Shape = tuple[int, ...]
+_KINDS = {1: "a table", 2: "sequences", 3: "images"}  # of rows, by the length of their shape
 
 _CHANNELS = (1, 3, 4)  # of images, as a last axis that is no width
 # The largest parameters: sizes that torch can count, and weights and rates whose squares float32 can hold.
@@ -77,15 +80,15 @@ def check_rows(
 ) -> np.ndarray[Any, np.dtype[np.floating]]:
     """Check rows, and shape them as (n, *shape).
 
-    Images are checked flattened, so that ``n_features_in_`` is C * H * W however they come.
+    Images and sequences are checked flattened, so that ``n_features_in_`` is C * H * W or C * T however they come.
 
     Parameters
     ----------
     estimator : sklearn.base.BaseEstimator
         ``n_features_in_`` and ``feature_names_in_`` are set on it when fitting, and else compared with.
-    X : array-like of shape (n, d) or (n, C, H, W)
+    X : array-like of shape (n, d), (n, C, T) or (n, C, H, W)
     shape : tuple of int or None
-        (d,) or (C, H, W) that rows must have. None takes the rows' own.
+        (d,), (C, T) or (C, H, W) that rows must have; (n, C, T) is taken with a (C, T) only. None takes the rows' own.
     fitting : bool
 
     Returns
@@ -103,16 +106,18 @@ def check_rows(
     X = as_array(X, "X")
     if X.ndim == 3 and shape is not None and (1, *X.shape[1:]) == shape:  # grey images without their one channel
         X = X[:, None]
-    if X.ndim not in (2, 4):
+    if X.ndim not in (2, 4) and not (X.ndim == 3 and shape is not None and len(shape) == 2):
         hint = {
             1: " Reshape your data with X.reshape(-1, 1) or X.reshape(1, -1).",
             3: " Grey images need an axis for their one channel: X[:, None], or image_shape=(1, H, W).",
         }.get(X.ndim, "")
+        if X.ndim == 3 and hasattr(estimator, "sequence_shape"):
+            hint += " Sequences need sequence_shape=(channels, steps)."
         raise ValueError(f"X must have shape (n, features) or (n, channels, height, width), got {X.ndim}-D.{hint}")
     with _naming("X"):
-        if X.ndim == 4:
+        if X.ndim > 2:
             X = check_array(X, dtype=[np.float64, np.float32], allow_nd=True, estimator=estimator, input_name="X")
-            _check_image_axes(X.shape[1:], shape, type(estimator).__name__)
+            _check_axes(X.shape[1:], shape, type(estimator).__name__)
             shape = X.shape[1:]
             X = X.reshape(len(X), -1)
         # sums round by the order in memory, which differs between arrays and data frames
@@ -123,24 +128,25 @@ def check_rows(
     if shape is None:
         shape = X.shape[1:]
     elif X.shape[1] != math.prod(shape):
-        raise ValueError(f"X has {X.shape[1]} features, which image_shape={shape} cannot hold: {math.prod(shape)}")
+        holder = f"image_shape={shape}" if len(shape) == 3 else f"sequences of shape {shape}"
+        raise ValueError(f"X has {X.shape[1]} features, which {holder} cannot hold: {math.prod(shape)}")
     return X.reshape(len(X), *shape)
 
 
-def _check_image_axes(got: Shape, shape: Shape | None, detector: str) -> None:
-    """Check the shape (C, H, W) of images against the one they must have, and for channels that came last."""
-    height, width, channels = got
+def _check_axes(got: Shape, shape: Shape | None, detector: str) -> None:
+    """Check the shape of images or sequences against the one they must have, and for channels that came last."""
     transpose = "X.transpose(0, 3, 1, 2), which is np.moveaxis(X, -1, 1), puts channels first"
     if shape is None:
+        height, _, channels = got
         if channels in _CHANNELS and height not in _CHANNELS and height > channels:
             raise ValueError(
                 f"X holds images of shape {got}, whose channels seem to come last, and must have shape (n, channels, "
                 f"height, width): {transpose}. If they do come first, image_shape={got} says so"
             )
     elif got != shape:
-        expected = "a table" if len(shape) == 1 else f"images of shape {shape}"
-        hint = f": {transpose}" if (channels, height, width) == shape else ""
-        raise ValueError(f"X holds images of shape {got}, but {detector} expects {expected}{hint}")
+        expected = _KINDS[len(shape)] + (f" of shape {shape}" if len(shape) > 1 else "")
+        hint = f": {transpose}" if len(got) == 3 and (got[2], *got[:2]) == shape else ""
+        raise ValueError(f"X holds {_KINDS[len(got)]} of shape {got}, but {detector} expects {expected}{hint}")
 
 
 def check_labels(y: Any, X: np.ndarray) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -281,12 +287,26 @@ def check_image_shape(image_shape: Any) -> Shape | None:
     ValueError
         If it is not three positive integers.
     """
-    if image_shape is None:
-        return None
-    shape = tuple(image_shape)
-    if len(shape) != 3 or not all(isinstance(size, Integral) and int(size) > 0 for size in shape):
+    if image_shape is not None and not _are_sizes(image_shape, 3):
         raise ValueError(f"image_shape must be three positive integers (C, H, W), got {image_shape!r}")
-    return shape
+    return None if image_shape is None else tuple(image_shape)
+
+
+def check_sequence_shape(sequence_shape: Any) -> Shape:
+    """Return the parameter as a tuple.
+
+    Raises
+    ------
+    ValueError
+        If it is not two positive integers.
+    """
+    if not _are_sizes(sequence_shape, 2):
+        raise ValueError(f"sequence_shape must be two positive integers (channels, steps), got {sequence_shape!r}")
+    return tuple(sequence_shape)
+
+
+def _are_sizes(shape: Any, count: int) -> bool:
+    return len(shape) == count and all(isinstance(size, Integral) and int(size) > 0 for size in shape)
 
 
 def check_lr_schedule(lr_schedule: Any) -> Any:

@@ -20,6 +20,11 @@ def trains(detector):
     return "epoch_num" in detector().get_params()
 
 
+def takes_sequences(detector):
+    """Whether a detector has networks for sequences."""
+    return "sequence_shape" in detector().get_params()
+
+
 def finds_far_rows(detector):
     """Whether rows far from the training rows are sure to score high.
 

@@ -45,6 +45,33 @@ def convolve(layer, x, channels, filters, stride):
     return output
 
 
+def run_gru(gru, x):
+    """Hidden states (batch, steps, units) of a gated recurrent layer for (batch, steps, channels)."""
+    weight_x, weight_h, bias_x, bias_h = (
+        array(parameter) for parameter in (gru.weight_ih_l0, gru.weight_hh_l0, gru.bias_ih_l0, gru.bias_hh_l0)
+    )
+    state, states = np.zeros((len(x), gru.hidden_size)), []
+    for step in range(x.shape[1]):
+        reset_x, update_x, new_x = np.split(x[:, step] @ weight_x.T + bias_x, 3, axis=1)
+        reset_h, update_h, new_h = np.split(state @ weight_h.T + bias_h, 3, axis=1)
+        update = sigmoid(update_x + update_h)
+        new = np.tanh(new_x + sigmoid(reset_x + reset_h) * new_h)
+        state = (1 - update) * new + update * state
+        states.append(state)
+    return np.stack(states, axis=1)
+
+
+def run_recurrent(net, x):
+    """A gated recurrent layer over (batch, channels, steps), and dense layers on its last state."""
+    return run_mlp(net[1:], run_gru(net[0].gru, x.swapaxes(1, 2))[:, -1])
+
+
+def run_recurrent_decoder(net, z):
+    """A gated recurrent layer that sees z at each step, and one dense layer on each of its states."""
+    states = run_gru(net[0].gru, np.repeat(z[:, None], net[0].steps, axis=1))
+    return (states @ array(net[0].output.weight).T + array(net[0].output.bias)).swapaxes(1, 2)
+
+
 def seeded(seed):
     """Make a generator of torch's; another one of the same seed gives the same numbers again."""
     return torch.Generator().manual_seed(seed)

@@ -21,7 +21,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from tests.detectors import DETECTORS, assert_same, small, trains
+from tests.detectors import DETECTORS, assert_same, small, takes_sequences, trains
 
 pytestmark = pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.__name__)
 METHODS = ["decision_function", "predict", "predict_proba", "predict_confidence", "predict_with_rejection", "embed"]
@@ -290,6 +290,75 @@ def test_images_and_flattened_images_score_alike(detector, images):
     assert np.isfinite(small(detector).fit(pixels).decision_scores_).all()
 
 
+def test_sequences_in_every_form_score_alike(detector, sequences):
+    if not takes_sequences(detector):
+        with pytest.raises(ValueError, match="got 3-D. Grey images need .*image_shape=") as raised:
+            small(detector).fit(sequences)
+        assert "sequence" not in str(raised.value)
+        return
+    whole = small(detector, sequence_shape=(2, 12)).fit(sequences)
+    flat = small(detector, sequence_shape=[2, 12]).fit(sequences.reshape(60, -1))
+    last = small(detector, sequence_shape=(2, 12), channels_last=True).fit(sequences.swapaxes(1, 2).tolist())
+    assert whole.input_shape_ == flat.input_shape_ == last.input_shape_ == (2, 12)
+    assert whole.n_features_in_ == flat.n_features_in_ == last.n_features_in_ == 24
+    for other in (flat, last):
+        np.testing.assert_array_equal(other.decision_scores_, whole.decision_scores_)
+    assert_same(whole.decision_function(sequences.reshape(60, -1)), whole.decision_scores_)
+    assert_same(flat.decision_function(sequences), whole.decision_scores_)
+    assert_same(last.decision_function(sequences.swapaxes(1, 2).reshape(60, -1)), whole.decision_scores_)
+    assert_same(last.embed(sequences.swapaxes(1, 2)), whole.embed(sequences))
+    assert not np.allclose(last.decision_function(sequences.reshape(60, -1)), whole.decision_scores_)
+
+
+def test_channels_of_sequences_are_scaled_each_by_its_own(detector, sequences):
+    if takes_sequences(detector):
+        scaled = (sequences - sequences.mean(axis=(0, 2), keepdims=True)) / sequences.std(axis=(0, 2), keepdims=True)
+        on = small(detector, sequence_shape=(2, 12)).fit(sequences)
+        off = small(detector, sequence_shape=(2, 12), preprocessing=False).fit(scaled)
+        np.testing.assert_allclose(on.decision_scores_, off.decision_scores_, rtol=1e-3, atol=1e-3)
+
+
+def test_shapes_of_sequences_that_do_not_fit(detector, table, images, sequences):
+    if not takes_sequences(detector):
+        return
+    for clf in (small(detector), small(detector).fit(table)):
+        with pytest.raises(ValueError, match=r"X\[:, None\].*image_shape=.*sequence_shape=\(channels, steps\)"):
+            clf.fit(sequences)
+    with pytest.raises(ValueError, match="got 3-D"):
+        small(detector).fit(table).decision_function(sequences)
+    clf = small(detector, sequence_shape=(2, 12)).fit(sequences)
+    with pytest.raises(ValueError, match=r"sequences of shape \(12, 2\), but .* expects sequences of shape \(2, 12\)"):
+        clf.decision_function(sequences.swapaxes(1, 2))
+    with pytest.raises(ValueError, match=r"images of shape \(2, 6, 5\), but .* expects sequences of shape \(2, 12\)"):
+        clf.decision_function(images)
+    with pytest.raises(ValueError, match="X has 23 features, but .* is expecting 24"):
+        clf.decision_function(sequences.reshape(60, -1)[:, :23])
+    with pytest.raises(ValueError, match=r"X has 24 features, which sequences of shape \(2, 10\) cannot hold: 20"):
+        small(detector, sequence_shape=(2, 10)).fit(sequences.reshape(60, -1))
+    with pytest.raises(ValueError, match=r"sequences of shape \(2, 12\), but .* expects sequences of shape \(12, 2\)"):
+        small(detector, sequence_shape=(2, 12), channels_last=True).fit(sequences)
+    with pytest.raises(ValueError, match=r"sequence_shape and image_shape .*\(2, 12\) and \(2, 4, 3\)"):
+        small(detector, sequence_shape=(2, 12), image_shape=(2, 4, 3)).fit(sequences)
+    with pytest.raises(ValueError, match="channels_last=True .* needs sequence_shape"):
+        small(detector, channels_last=True).fit(table)
+    for wrong in [(2,), (2, 0), (2, 1.5), (1, 2, 12), 3, "ab"]:
+        with pytest.raises(ValueError, match="sequence_shape"):
+            small(detector, sequence_shape=wrong).fit(sequences)
+    broken = sequences.copy()
+    broken[3, 1, 5] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        clf.decision_function(broken)
+
+
+@pytest.mark.parametrize("shape", [(1, 20), (4, 5), (20, 1)])
+def test_sequences_of_one_channel_and_of_one_step(detector, shape):
+    if takes_sequences(detector):
+        X = np.random.default_rng(0).normal(size=(40, 20))
+        clf = small(detector, sequence_shape=shape).fit(X)
+        assert clf.input_shape_ == shape
+        assert_same(clf.decision_function(X.reshape(40, *shape)), clf.decision_scores_)
+
+
 def test_data_frame(detector, table):
     frame = pd.DataFrame(table, columns=["a", "b", "c"])
     clf = small(detector).fit(frame)
@@ -314,6 +383,14 @@ def test_pipeline_with_flattened_images(detector, images):
     pipeline = make_pipeline(MinMaxScaler(), small(detector, image_shape=(2, 6, 5))).fit(rows)
     assert np.isfinite(pipeline.decision_function(rows)).all()
     assert pipeline[-1].input_shape_ == (2, 6, 5)
+
+
+def test_pipeline_with_flattened_sequences(detector, sequences):
+    if takes_sequences(detector):
+        rows = sequences.reshape(60, -1)
+        pipeline = make_pipeline(MinMaxScaler(), small(detector, sequence_shape=(2, 12))).fit(rows)
+        assert np.isfinite(pipeline.decision_function(rows)).all()
+        assert pipeline[-1].input_shape_ == (2, 12)
 
 
 @pytest.mark.parametrize("method", METHODS)

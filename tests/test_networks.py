@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from pyod_synth.networks import Flat, decoder, encoder, mlp
+from pyod_synth.networks import decoder, encoder, mlp
 from pyod_synth.networks.images import lenet
-from tests.reference import array, convolve, run_mlp, seeded
+from tests.reference import array, convolve, run_mlp, run_recurrent, run_recurrent_decoder, seeded, silu
 
 
 def test_mlp_sizes_and_activations():
@@ -89,17 +89,40 @@ def test_networks_of_tables_against_numpy():
         np.testing.assert_allclose(array(net(x)), run_mlp(net, array(x)), atol=1e-5)
 
 
-def test_flat():
-    net = nn.Linear(12, 2)
-    x = torch.randn(4, 3, 2, 2)
-    torch.testing.assert_close(Flat(net)(x), net(x.reshape(4, 12)))
+def test_networks_of_flattened_images_against_numpy():
+    x = torch.randn(5, 2, 3, 4, generator=seeded(0))
+    net = encoder((2, 3, 4), (6, 5), 3, convolutional=False)
+    np.testing.assert_allclose(array(net(x)), run_mlp(net, array(x).reshape(5, 24)), atol=1e-5)
+    z = torch.randn(5, 3, generator=seeded(1))
+    net = decoder(3, (5, 6), (2, 3, 4), convolutional=False)
+    np.testing.assert_allclose(array(net(z)), run_mlp(net, array(z)).reshape(5, 2, 3, 4), atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(4,), (1, 28, 28), (3, 9, 6), (2, 1, 1)])
+@pytest.mark.parametrize("convolutional", [True, False])
+def test_networks_of_sequences_against_numpy(convolutional):
+    x = torch.randn(5, 2, 7, generator=seeded(0))
+    net = encoder((2, 7), (6, 4), 3, convolutional=convolutional)
+    np.testing.assert_allclose(array(net(x)), run_recurrent(net, array(x)), atol=1e-5)
+    z = torch.randn(5, 3, generator=seeded(1))
+    net = decoder(3, (6,), (2, 7), convolutional=convolutional)
+    np.testing.assert_allclose(array(net(z)), run_recurrent_decoder(net, array(z)), atol=1e-5)
+    net = decoder(3, (4, 6), (2, 7), convolutional=convolutional)
+    hidden = silu(array(z) @ array(net[0].weight).T + array(net[0].bias))
+    np.testing.assert_allclose(array(net(z)), run_recurrent_decoder(net[2:], hidden), atol=1e-5)
+
+
+def test_networks_of_sequences_see_the_order_of_steps():
+    net, x = encoder((2, 7), (6,), 3), torch.randn(5, 2, 7, generator=seeded(0))
+    assert (net(x) - net(x.flip(2))).abs().min() > 1e-4
+    steps = decoder(3, (6,), (2, 7))(torch.randn(5, 3, generator=seeded(1)))
+    assert (steps[:, :, 1:] - steps[:, :, :-1]).abs().min() > 1e-6
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 9), (1, 1), (1, 28, 28), (3, 9, 6), (2, 1, 1)])
 def test_decoder_undoes_the_shapes_of_the_encoder(shape):
     x = torch.randn(2, *shape)
     code = encoder(shape, (8, 6), 3)(x)
     assert code.shape == (2, 3)
     net = decoder(3, (6, 8), shape)
     assert net(code).shape == x.shape
-    assert isinstance(net[-1], nn.Linear | nn.Conv2d)  # the output is free
+    assert isinstance(getattr(net[-1], "output", net[-1]), nn.Linear | nn.Conv2d)  # the output is free

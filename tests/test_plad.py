@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from pyod.models.ts_od import TimeSeriesOD
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
 
 from pyod_synth import PLAD
 from pyod_synth.models.plad import DeterministicPerturbator, VariationalPerturbator, plad_loss
 from tests.detectors import assert_same, small
-from tests.reference import array, run_mlp, seeded, sigmoid, softplus
+from tests.reference import array, run_mlp, run_recurrent, run_recurrent_decoder, seeded, sigmoid, softplus
 
 
 @pytest.fixture
@@ -17,14 +20,17 @@ def x():
 
 def perturbation(perturbator, rows, noise=None):
     """Perturbed rows, size and divergence from Eq. 3 and 5, in numpy; noise is that of the random code."""
-    code, divergence = run_mlp(perturbator.encoder.net, rows), np.zeros(len(rows))
+    of_sequences = rows.ndim == 3
+    code = (run_recurrent if of_sequences else run_mlp)(perturbator.encoder, rows)
+    divergence = np.zeros(len(rows))
     if noise is not None:
         mean, log_variance = np.split(code, 2, axis=1)
         code = mean + np.exp(log_variance / 2) * noise
         divergence = np.sum(-0.5 * (1 + log_variance - mean**2 - np.exp(log_variance)), axis=1)
-    output = run_mlp(perturbator.decoder, code)
+    output = (run_recurrent_decoder if of_sequences else run_mlp)(perturbator.decoder, code)
     alpha, beta = 1 + output[:, : rows.shape[1]], output[:, rows.shape[1] :]
-    return rows * alpha + beta, ((alpha - 1) ** 2).sum(axis=1) + (beta**2).sum(axis=1), divergence
+    others = tuple(range(1, rows.ndim))
+    return rows * alpha + beta, ((alpha - 1) ** 2).sum(axis=others) + (beta**2).sum(axis=others), divergence
 
 
 def test_deterministic_perturbation(x):
@@ -60,25 +66,35 @@ def test_loss_is_binary_cross_entropy_and_the_cost_of_perturbing():
     assert loss.item() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("shape", [(4,), (2, 6)])
 @pytest.mark.parametrize("perturbator", ["deterministic", "vae"])
-def test_loss_and_score_of_the_core(x, perturbator):
-    core = PLAD(perturbator=perturbator, hidden_size=5, latent_size=3, lam=1.5).build_core((4,))
+def test_loss_and_score_of_the_core(perturbator, shape):
+    x = torch.randn(7, *shape, generator=seeded(0))
+    core = PLAD(perturbator=perturbator, hidden_size=5, latent_size=3, lam=1.5).build_core(shape)
     core.generator = seeded(2)
     noise = array(torch.randn(7, 3, generator=seeded(2))) if perturbator == "vae" else None
     rows = array(x)
     perturbed, size, divergence = perturbation(core.perturbator, rows, noise)
     assert bool(divergence.any()) == (perturbator == "vae")
-    f = [run_mlp(core.classifier, values)[:, 0] for values in (rows, perturbed)]
+    classify = run_mlp if len(shape) == 1 else run_recurrent
+    f = [classify(core.classifier, values)[:, 0] for values in (rows, perturbed)]
     expected = softplus(f[0]) + softplus(-f[1]) + divergence + 1.5 * size
     assert core.training_loss(x).item() == pytest.approx(expected.mean(), rel=1e-5)
     np.testing.assert_allclose(array(core.anomaly_score(x)), f[0], atol=1e-5)
 
 
+KINDS = pytest.mark.parametrize("kind", ["table", "images", "sequences"])
+
+
+def shaped(kind):
+    return {"sequence_shape": (2, 12)} if kind == "sequences" else {}
+
+
 @pytest.mark.parametrize("perturbator", ["vae", "deterministic"])
-@pytest.mark.parametrize("kind", ["table", "images"])
+@KINDS
 def test_every_form_trains_and_perturbs(request, perturbator, kind):
     X = request.getfixturevalue(kind)
-    clf = small(PLAD, perturbator=perturbator, epoch_num=30).fit(X)
+    clf = small(PLAD, perturbator=perturbator, epoch_num=30, **shaped(kind)).fit(X)
     assert np.mean(clf.history_[-5:]) < np.mean(clf.history_[:5])
     assert np.isfinite(clf.decision_scores_).all()
     assert_same(np.concatenate([clf.decision_function(X[i : i + 1]) for i in range(5)]), clf.decision_scores_[:5])
@@ -97,6 +113,39 @@ def test_perturbed_rows_are_those_of_the_core(table):
     np.testing.assert_allclose(clf.perturb(table), perturbed * table.std(axis=0) + table.mean(axis=0), rtol=1e-5)
 
 
+def test_perturbed_sequences_are_those_of_the_core_in_every_form(sequences):
+    clf = small(PLAD, perturbator="deterministic", sequence_shape=(2, 12)).fit(sequences)
+    perturbed = perturbation(clf.core_.perturbator, clf.standardizer_.transform(sequences).astype(np.float64))[0]
+    deviation, mean = sequences.std(axis=(0, 2), keepdims=True), sequences.mean(axis=(0, 2), keepdims=True)
+    np.testing.assert_allclose(clf.perturb(sequences), perturbed * deviation + mean, rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(clf.perturb(sequences.reshape(60, -1)), clf.perturb(sequences).reshape(60, -1))
+    swapped = sequences.swapaxes(1, 2)
+    last = small(PLAD, perturbator="deterministic", sequence_shape=(2, 12), channels_last=True).fit(swapped)
+    assert_same(last.perturb(swapped), clf.perturb(sequences).swapaxes(1, 2))
+    np.testing.assert_array_equal(last.perturb(swapped.reshape(60, -1)), last.perturb(swapped).reshape(60, -1))
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_windows_of_a_series_find_what_was_planted(n_channels):
+    """PyOD's TimeSeriesOD flattens windows step by step."""
+    window, rng = 16, np.random.default_rng(0)
+    time = np.arange(1200)[:, None] + 3 * np.arange(n_channels)
+    series = np.sin(2 * np.pi * time / 8) + 0.1 * rng.normal(size=(1200, n_channels))
+    planted = np.zeros(600, dtype=bool)
+    for start in (150, 300, 450):
+        planted[start : start + window] = True
+    series[600:][planted] = 0  # dead sensors
+    clf = PLAD(sequence_shape=(n_channels, window), channels_last=True, hidden_size=16, lam=0.3, lr=1e-2)
+    clf.set_params(epoch_num=30, batch_size=64)
+    windows = TimeSeriesOD(clf, window_size=window, score_aggregation="mean").fit(series[:600])
+    assert windows.detector_.input_shape_ == (n_channels, window)
+    assert roc_auc_score(planted, windows.decision_function(series[600:])) > 0.9
+    # the same windows as an array of sequences
+    whole = clone(clf).set_params(channels_last=False)
+    whole.fit(np.lib.stride_tricks.sliding_window_view(series[:600], window, axis=0))
+    assert_same(whole.decision_scores_, windows.detector_.decision_scores_)
+
+
 def test_perturb_takes_flattened_images_and_leaves_generators_alone(images):
     clf = small(PLAD).fit(images)
     before = torch.get_rng_state()
@@ -105,10 +154,10 @@ def test_perturb_takes_flattened_images_and_leaves_generators_alone(images):
     np.testing.assert_array_equal(flat, clf.perturb(images).reshape(60, -1))
 
 
-@pytest.mark.parametrize("kind", ["table", "images"])
+@KINDS
 def test_classifier_is_linear_in_the_representation(request, kind):
     X = request.getfixturevalue(kind)
-    clf = small(PLAD).fit(X)
+    clf = small(PLAD, **shaped(kind)).fit(X)
     head = clf.core_.classifier[-1]
     logit = clf.embed(X) @ array(head.weight)[0] + head.bias.item()
     np.testing.assert_allclose(logit, clf.decision_function(X), atol=1e-5)

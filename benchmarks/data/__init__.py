@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pooch
 
-from benchmarks.data import adbench, download, files, images, tables
+from benchmarks.data import adbench, download, files, images, sequences, tables
 from benchmarks.data.bundled import BUNDLED
 from benchmarks.data.source import Dataset, Source
 
@@ -25,6 +25,7 @@ FINDERS = [
     tables.find_dami,
     tables.find_kddcup99,
     images.find,
+    sequences.find,
     adbench.find,  # last, since it takes any table of X and y
 ]
 
@@ -35,9 +36,9 @@ def load(name, folder=None):
     Parameters
     ----------
     name : str
-        One of :func:`available`; or images with several normal classes, ``mnist-2+3+5`` or ``mnist-all``
-        (:func:`benchmarks.data.images.find_subset`); or the path of an ``.npz``, ``.csv`` or ``.parquet``
-        (:func:`benchmarks.data.files.find_path`).
+        One of :func:`available`; or images with several normal classes, ``mnist-2+3+5`` or ``mnist-all``, or of two
+        classes, ``mnist-1-with-7`` (:func:`benchmarks.data.images.find_subset`); or the path of an ``.npz``, ``.csv``
+        or ``.parquet`` (:func:`benchmarks.data.files.find_path`).
     folder : path-like or None, default=None
         Searched with its subfolders. None takes :func:`default_folder`.
 
@@ -60,7 +61,7 @@ def load(name, folder=None):
     X, y, *rest = source.read()
     y = np.ravel(y)
     _check(X, y, name)
-    X = np.ascontiguousarray(X, dtype=np.float64 if X.ndim == 2 else None)
+    X = np.ascontiguousarray(X, dtype=np.float64 if X.ndim < 4 else None)
     return Dataset(name, X, y.astype(np.int64), source.provenance, *rest)
 
 
@@ -72,8 +73,8 @@ def expand(names, folder=None):
     names : iterable of str
         What :func:`load` takes; ADBench's names without their number; or names of groups: the folders that hold
         ADBench's files (``Classical``, ``CV_by_ResNet18``, ``NLP_by_BERT`` ...), ``odds``, ``dami``, ``kddcup99``,
-        ``fashion-mnist``, ``mnist``, ``cifar10``, ``anorand-synthetic`` and ``scikit-learn``. A group comes before a
-        short name: ``mnist`` is the images, ADBench's table is ``24_mnist``.
+        ``fashion-mnist``, ``mnist``, ``cifar10``, ``japanese-vowels``, ``anorand-synthetic`` and ``scikit-learn``. A
+        group comes before a short name: ``mnist`` is the images, ADBench's table is ``24_mnist``.
     folder : path-like or None, default=None
         None takes :func:`default_folder`.
 
@@ -152,8 +153,10 @@ def _unknown(names, folder):
 
 
 def _check(X, y, name):
-    if X.ndim not in (2, 4) or X.shape[1] == 0:
-        raise ValueError(f"{name}: X must be a table (n, d) or images (n, C, H, W), got shape {X.shape}")
+    if X.ndim not in (2, 3, 4) or X.shape[1] == 0:
+        raise ValueError(
+            f"{name}: X must be a table (n, d), sequences (n, C, T) or images (n, C, H, W), got shape {X.shape}"
+        )
     if len(X) != len(y):
         raise ValueError(f"{name}: X and y must have as many rows, got {len(X)} and {len(y)}")
     others = np.setdiff1d(y, [0, 1])

@@ -13,8 +13,9 @@ from benchmarks.data.source import Source
 def find_path(name):
     """Find a file by its path.
 
-    An ``.npz`` holds ``X``, a table (n, d) or images (n, C, H, W), and ``y``. In a ``.csv`` with a header, or a
-    ``.parquet``, the column ``y`` is the label, and all others are features. Everywhere 1 is an anomaly, 0 is normal.
+    An ``.npz`` holds ``X``, a table (n, d), sequences (n, C, T) or images (n, C, H, W), and ``y``. In a ``.csv`` with a
+    header, or a ``.parquet``, the column ``y`` is the label, and all others are features. Everywhere 1 is an anomaly, 0
+    is normal.
 
     Parameters
     ----------

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.data.adbench import read_header, read_npz
-from benchmarks.data.source import Source, reading
+from benchmarks.data.source import Source, reading, thin
 
 _DIGITS = [f"the digit {digit}" for digit in range(10)]
 _GARMENTS = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
 _THINGS = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-_SUBSETS = re.compile(r"(fashion-mnist|mnist|cifar10)-(all|\d(?:\+\d)+)")
+_SUBSETS = re.compile(r"(fashion-mnist|mnist|cifar10)-(all|\d(?:\+\d)+|\d-with-\d)")
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,20 @@ class Images:
         """
         return self._source("all classes normal", self._select_all)
 
+    def with_few(self, normal, anomalous):
+        """Make a data set of two classes, one of them normal, the other thinned to 5% of the rows, its anomalies.
+
+        Parameters
+        ----------
+        normal, anomalous : int
+
+        Returns
+        -------
+        Source
+        """
+        what = f"{self.class_names[normal]}, and 5% of {self.class_names[anomalous]}"
+        return self._source(what, partial(self._select_two, normal, anomalous))
+
     def _source(self, what, read):
         return Source(self.group, f"{what}, {self.files[0].parent}", read, self.files, self.broken)
 
@@ -84,6 +98,12 @@ class Images:
                 raise ValueError(f"got {len(X)} images and {len(classes)} labels")
         train = np.arange(len(classes)) < len(labels_train)
         return X, ~np.isin(classes, list(normal)), train, classes
+
+    def _select_two(self, normal, anomalous):
+        X, y, train, classes = self._select({normal})
+        two = np.flatnonzero(np.isin(classes, [normal, anomalous]))
+        rows = two[thin(y[two], round(np.sum(~y) / 19))]
+        return X[rows], y[rows], train[rows], classes[rows]
 
     def _select_all(self):
         X, y, train, classes = self._select(self.trained)
@@ -112,12 +132,13 @@ def find(folder):
 
 
 def find_subset(name, folder):
-    """Find images of which several classes, or all, are normal.
+    """Find images of which several classes, or all, are normal, or of two classes only.
 
     Parameters
     ----------
     name : str
-        ``mnist-2+3+5`` or ``mnist-all``, and so for the other groups.
+        ``mnist-2+3+5``, ``mnist-all``, or ``mnist-1-with-7``, where no other classes are, and 5% of the rows are of the
+        second one, the anomalies; and so for the other groups.
     folder : Path
         Searched with its subfolders.
 
@@ -140,13 +161,13 @@ def find_subset(name, folder):
             continue
         if classes == "all":
             return images.all_normal()
-        labels = {int(label) for label in classes.split("+")}
+        labels = {int(label) for label in re.findall(r"\d", classes)}
         if not labels <= images.trained:
             raise ValueError(
                 f"{name} needs training images of the classes {sorted(labels)}, got {sorted(images.trained)} in "
                 f"{images.files[0].parent}"
             )
-        return images.with_normal(labels)
+        return images.with_few(*map(int, classes.split("-with-"))) if "with" in classes else images.with_normal(labels)
     return None
 
 

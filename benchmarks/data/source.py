@@ -15,7 +15,7 @@ class Dataset:
     Parameters
     ----------
     name : str
-    X : ndarray of shape (n, d), float64, or (n, C, H, W), float64 or uint8
+    X : ndarray of shape (n, d) or (n, C, T), float64, or (n, C, H, W), float64 or uint8
         Images from files stay as they are stored: 70,000 of them are 55 MB as uint8, and 440 MB as float64.
     y : ndarray of shape (n,), int64
         1 = anomaly, 0 = normal.
@@ -37,8 +37,8 @@ class Dataset:
 
     @property
     def kind(self):
-        """Either "table" or "image"."""
-        return "table" if self.X.ndim == 2 else "image"
+        """One of "table", "sequence" and "image"."""
+        return {2: "table", 3: "sequence", 4: "image"}[self.X.ndim]
 
     def take(self, rows):
         """Keep some rows.

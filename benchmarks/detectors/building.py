@@ -146,5 +146,9 @@ def package(name: str) -> str:
 
 
 def shape_for(spec: DetectorSpec, X: np.ndarray) -> np.ndarray:
-    """Return rows as a detector takes them: rivals know tables only, so images come to them flattened."""
-    return X if spec.name in ours() else X.reshape(len(X), -1)
+    """Return rows as a detector takes them: flattened for rivals, which know tables only.
+
+    Sequences stay whole for a detector alone that is told their shape.
+    """
+    whole = spec.name in ours() and (X.ndim != 3 or "sequence_shape" in spec.parameters)
+    return X if whole else X.reshape(len(X), -1)

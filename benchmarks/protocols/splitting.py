@@ -18,7 +18,7 @@ class Split:
 
     Parameters
     ----------
-    X_train, X_test : ndarray of shape (n, d) or (n, C, H, W), float64, or float32 for images stored as bytes
+    X_train, X_test : ndarray of shape (n, d), (n, C, T) or (n, C, H, W), float64, or float32 for images stored as bytes
     y_test : ndarray of shape (n,), int
         1 = anomaly, 0 = normal.
     y_train : ndarray of shape (n,), int, or None, default=None
@@ -37,7 +37,8 @@ class Split:
 def split(dataset: Dataset, protocol: str, seed: int, max_rows: int | None = None) -> Split:
     """Divide a data set, and scale it by what its training rows show.
 
-    Features of tables get zero mean and unit variance; images are divided by their largest training value.
+    Features of tables and channels of sequences get zero mean and unit variance; images are divided by their largest
+    training value.
 
     Parameters
     ----------
@@ -67,8 +68,7 @@ def split(dataset: Dataset, protocol: str, seed: int, max_rows: int | None = Non
     if rule.change is not None:
         dataset = rule.change(dataset, seed)
     train, test = rule.divide(dataset, seed)
-    scale = _scale_table if dataset.kind == "table" else _scale_images
-    X_train, X_test = scale(dataset.X[train], dataset.X[test])
+    X_train, X_test = _SCALES[dataset.kind](dataset.X[train], dataset.X[test])
     y_train = None if rule.labels is None else rule.labels(dataset.y[train], seed)
     classes_test = None if dataset.classes is None else dataset.classes[test]
     return Split(X_train, X_test, dataset.y[test], y_train, classes_test)
@@ -88,8 +88,24 @@ def _scale_table(X_train, X_test):
         return tuple(np.clip(scaler.transform(X - offset), -largest, largest) for X in (X_train, X_test))
 
 
+def _scale_sequences(X_train, X_test):
+    def scale(X):
+        return scaler.transform(_steps(X)).reshape(len(X), X.shape[2], -1).swapaxes(1, 2)
+
+    scaler = StandardScaler().fit(_steps(X_train))
+    return scale(X_train), scale(X_test)
+
+
+def _steps(X):
+    """Put the steps of all sequences one below the other: (n * T, C)."""
+    return X.swapaxes(1, 2).reshape(-1, X.shape[1])
+
+
 def _scale_images(X_train, X_test):
     # bytes become float32: half the memory, and nothing is lost
     dtype = np.result_type(X_train, np.float32)
     largest = np.abs(X_train).max().astype(dtype)
     return X_train.astype(dtype) / largest, X_test.astype(dtype) / largest
+
+
+_SCALES = {"table": _scale_table, "sequence": _scale_sequences, "image": _scale_images}

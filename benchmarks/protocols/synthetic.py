@@ -158,7 +158,7 @@ KINDS = {
 
 def _check_table(dataset, protocol):
     if dataset.kind != "table":
-        raise ValueError(f"{protocol} takes tables, got images: {dataset.name}")
+        raise ValueError(f"{protocol} takes tables, got {dataset.kind}s: {dataset.name}")
 
 
 def _mixture(X, random_state):

@@ -99,7 +99,7 @@ def representations(picture: Picture, cells: list[Cell], parts: Split) -> Figure
     }
     rng = np.random.default_rng(cells[0].seed)
     rows = {name: _some(rng, X, _SHOWN) for name, X in rows.items()}
-    figure, axes = _panels(cells, f"Representations of {picture.dataset}, by t-SNE")
+    figure, axes = _panels(cells, f"Representations of {picture.dataset}, {picture.protocol}, by t-SNE")
     for axis, cell in zip(axes, cells, strict=True):
         detector = _fit(cell, parts)
         vectors = np.concatenate([detector.embed(X) for X in rows.values()])

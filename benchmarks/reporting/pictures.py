@@ -84,7 +84,7 @@ def _check(picture, cells, folder):
                 f"{anomalous}; got {picture.apart!r} for kind {kind!r}"
             )
     if kind == "perturbed" and dataset.kind != "image":
-        raise ValueError(f"pictures of kind 'perturbed' need images, got {dataset.name}, a table")
+        raise ValueError(f"pictures of kind 'perturbed' need images, got {dataset.name}, a {dataset.kind}")
     labels = protocols.named(picture.protocol).labels is not None
     for cell in cells:
         detector = detectors.build(cell.detector, cell.seed, labels)

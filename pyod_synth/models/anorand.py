@@ -43,9 +43,9 @@ Where the default values come from
 
 What it can and cannot do
 -------------------------
-Eq. 7 gives the noise-detection block most of the weight, alpha of about .7, and what the block has learned of noise says
-little of anomalies: on ten tables AUROC is .44 for y_mlp alone, .82 for y_AE alone and .77 for the score that joins them
-(.44, .84 and .62 with standardised features).
+Eq. 7 gives the noise-detection block most of the weight, alpha of about .7, and what the block has learned of noise
+says little of anomalies: on ten tables AUROC is .44 for y_mlp alone, .82 for y_AE alone and .77 for the score that
+joins them (.44, .84 and .62 with standardised features).
 
 Deviations from the paper
 -------------------------

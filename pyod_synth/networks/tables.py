@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import Tensor, nn
+from torch import nn
 
 
 def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.SiLU) -> nn.Sequential:
@@ -25,21 +25,3 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.SiLU) -> nn.Seque
     for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), activation()]
     return nn.Sequential(*layers[:-1])
-
-
-class Flat(nn.Module):
-    """Apply a network on vectors to rows of any shape.
-
-    Parameters
-    ----------
-    net : nn.Module
-        Maps (batch, inputs) to (batch, outputs).
-    """
-
-    def __init__(self, net: nn.Module):
-        super().__init__()
-        self.net = net
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (batch, *shape) with prod(shape) = inputs to (batch, outputs)."""
-        return self.net(x.flatten(1))

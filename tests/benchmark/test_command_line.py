@@ -329,3 +329,12 @@ def test_a_file_of_ones_own_is_checked_before_anything_runs(content, message, tm
     assert line.startswith(f"error: {own}")
     assert message in line
     assert not out.exists()
+
+
+def test_a_parameter_that_is_a_list(tmp_path):
+    names = "PLAD:sequence_shape=[1, 13]:epoch_num=1, ECOD"
+    arguments = ["run", "--datasets", "wine", "--detectors", names, "--protocols", "one-class", "--seeds", "0"]
+    assert main([*arguments, "--out", str(tmp_path), "--jobs", "1"]) == 0
+    one, two = RecordsFile(tmp_path / "records.jsonl").read()
+    assert one.parameters["sequence_shape"] == [1, 13]
+    assert (one.status, two.status, two.cell.detector.name) == ("ok", "ok", "ECOD")

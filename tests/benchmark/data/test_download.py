@@ -404,6 +404,7 @@ def test_registry_is_whole():
         "fashion-mnist": 4,
         "cifar10": 1,
         "kddcup99": 2,
+        "japanese-vowels": 2,
     }
     assert files["hash"].str.fullmatch("|sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}").all()
     assert files["bytes"].str.fullmatch(r"\d*").all()
@@ -422,6 +423,8 @@ def test_registry_names_what_the_finders_find(tmp_path):
         members = [name for name, source in found.items() if tmp_path / file["path"] in source.files]
         if file["group"] in ("mnist", "fashion-mnist", "cifar10"):
             assert members == [f"{file['name']}-{label}" for label in range(10)]
+        elif file["group"] == "japanese-vowels":
+            assert members == [f"{file['name']}-{speaker}" for speaker in range(1, 10)]
         else:
             assert file["name"] in members
         assert {found[name].group for name in members} == {file["group"]}
@@ -436,6 +439,8 @@ def test_registry_names_what_the_finders_find(tmp_path):
         ("mnist", "mnist", 4),  # not ADBench's 24_mnist
         ("fashion-mnist-2+3", "fashion-mnist", 4),
         ("cifar10-all", "cifar10", 1),
+        ("mnist-1-with-7", "mnist", 4),
+        ("japanese-vowels-3", "japanese-vowels", 2),
         ("CV_by_ViT/SVHN_0", "CV_by_ViT/SVHN_0", 1),
         ("31_satimage-2", "31_satimage-2", 1),
     ],

@@ -87,7 +87,7 @@ def test_own_npz_with_broken_bytes(tmp_path):
     [
         ({"X": np.zeros((3, 2))}, "must be an .npz of the arrays X and y"),
         ({"X": np.array([[None]] * 3), "y": np.zeros(3)}, "must be an .npz of the arrays X and y, without objects"),
-        ({"X": np.zeros(3), "y": np.zeros(3)}, r"a table \(n, d\) or images \(n, C, H, W\), got shape \(3,\)"),
+        ({"X": np.zeros(3), "y": np.zeros(3)}, r"a table \(n, d\), sequences .* or images .*, got shape \(3,\)"),
         ({"X": np.zeros((3, 2)), "y": np.zeros(4)}, "as many rows, got 3 and 4"),
         ({"X": np.full((3, 2), np.nan), "y": np.zeros(3)}, "finite numbers"),
         ({"X": np.array([["a"]] * 3), "y": np.zeros(3)}, "X must hold numbers"),

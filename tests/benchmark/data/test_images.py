@@ -234,3 +234,25 @@ def test_real_cifar10(data_folder):
     red, blue = ([data.X[data.y == 0, channel].mean() for data in colours] for channel in (0, 2))
     assert blue[0] - red[0] > 0
     assert blue[1] - red[1] < 0
+
+
+def test_two_classes_of_which_one_is_rare(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, n in [("train", 300), ("test", 180)]:
+        labels = rng.permutation(np.arange(n) % 3 + 5)
+        np.savez(tmp_path / f"mnist_{part}.npz", images=np.tile(labels[:, None, None], (1, 4, 4)), labels=labels)
+    loaded = data.load("mnist-5-with-7", tmp_path)
+    assert (np.sum(loaded.y == 0), loaded.y.sum()) == (160, 8)  # 5% of all
+    np.testing.assert_array_equal(loaded.classes, np.where(loaded.y, 7, 5))
+    np.testing.assert_array_equal(loaded.X[:, 0, 0, 0], loaded.classes)
+    assert (loaded.train.sum(), np.sum(~loaded.train)) == (
+        100 + loaded.y[loaded.train].sum(),
+        60 + loaded.y[~loaded.train].sum(),
+    )
+    assert "the digit 5, and 5% of the digit 7" in loaded.provenance
+    again = data.load("mnist-5-with-7", tmp_path)
+    np.testing.assert_array_equal(again.train, loaded.train)
+    assert data.expand(["mnist-5-with-7"], tmp_path) == ["mnist-5-with-7"]
+    assert "mnist-5-with-7" not in data.expand(["mnist"], tmp_path)
+    with pytest.raises(ValueError, match="python -m benchmarks download fashion-mnist-5-with-7"):
+        data.load("fashion-mnist-5-with-7", tmp_path)

@@ -23,13 +23,14 @@ FOLDER = Path(benchmarks.__file__).parent / "results"
 RESULTS = sorted(folder for folder in FOLDER.iterdir() if folder.name != "ablation")
 
 
-# What the experiments name and a data folder may lack: the rest of ADBench, and what takes more of CIFAR-10's training
-# images than three classes.
+# What the experiments name and a data folder may lack: the rest of ADBench, what takes more of CIFAR-10's training
+# images than three classes, and sequences.
 OFTEN_ABSENT = {
     *("5_campaign", "9_census", "12_fault", "13_fraud", "20_letter", "44_Wilt"),
     *("amazon", "imdb", *(f"agnews_{number}" for number in range(4))),
     *(f"{group}_{number}" for group in ("CIFAR10", "FashionMNIST", "SVHN") for number in range(10)),
-    *("cifar10-all", "cifar10-2+3+5"),
+    *("cifar10-all", "cifar10-2+3+5", "japanese-vowels"),
+    *(f"japanese-vowels-{speaker}" for speaker in range(1, 10)),
 }
 
 
@@ -65,11 +66,12 @@ def test_files_make_a_grid(name):
 @pytest.mark.parametrize("name", experiments.names())
 def test_data_of_files_is_there(name, data_folder):
     whole = experiments.load(name)
-    assert grid(whole.shrink(), data_folder)
     absent = {entry for entry in whole.datasets if not is_there(entry, data_folder)}
     assert absent <= OFTEN_ABSENT
     present = [entry for entry in whole.datasets if entry not in absent]
-    assert not present or grid(replace(whole, datasets=present), data_folder)
+    if present:
+        assert grid(whole.shrink(), data_folder)
+        assert grid(replace(whole, datasets=present), data_folder)
     if absent:
         pytest.skip(f"the data folder has no {', '.join(sorted(absent))}")
 
@@ -112,6 +114,10 @@ def test_committed_records_are_cells_of_their_settings(folder, data_folder):
     records = RecordsFile(folder / "records.jsonl").read()
     own = experiments.load(json.loads((folder / "experiment.json").read_text())["experiment"])
     names = list(dict.fromkeys(record.cell.dataset for record in records))
+    absent = {name for name in names if not is_there(name, data_folder)}
+    assert absent <= OFTEN_ABSENT
+    if absent:
+        pytest.skip(f"the data folder has no {', '.join(sorted(absent))}")
     cells = grid(replace(own, datasets=names), data_folder)
     assert {record.cell for record in records} <= set(cells)
 
