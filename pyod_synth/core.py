@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pyod_synth.explain import integrated_gradients
+
 
 class Player(NamedTuple):
     """One optimiser's share of a core: who moves, to lower which loss, how fast.
@@ -90,6 +92,72 @@ class Core(nn.Module, ABC):
         -------
         Tensor of shape (batch, k), float32
         """
+
+    def contributions(self, x: Tensor, typical: Tensor) -> Tensor:
+        """Divide the scores of rows among their features or pixels; called in evaluation mode.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, *input_shape), float32
+            Standardised rows.
+        typical : Tensor of shape (1, *input_shape), float32
+            Median of the training rows, feature by feature.
+
+        Returns
+        -------
+        Tensor of shape (batch, *input_shape), float32
+            The sum of each row is its score less a constant, the score of a typical row. By default integrated
+            gradients, from ``typical`` on; a core whose score is not differentiable has to replace them.
+        """
+        return integrated_gradients(self.anomaly_score, x, typical)
+
+    def nearest_normal(self, x: Tensor, threshold: float) -> Tensor:
+        """Say what rows would be if they were normal; called in evaluation mode and without gradients.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, *input_shape), float32
+            Standardised rows.
+        threshold : float
+            Score above which rows are anomalies.
+
+        Returns
+        -------
+        Tensor of shape (n, *input_shape), float32
+            Rows that are restored or remembered.
+
+        Raises
+        ------
+        NotImplementedError
+            By default: what neither restores rows nor remembers any has nothing to give.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} neither restores rows nor remembers any; GatedKNN().fit(X).nearest_normal(rows) "
+            "gives the nearest training row, and NCAE and NoveltyNormalization restore rows"
+        )
+
+    def invent(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Invent anomalies as in training; called in evaluation mode and without gradients.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, *input_shape), float32
+            Standardised rows to make them from.
+        generator : torch.Generator
+            On the device of the rows.
+
+        Returns
+        -------
+        Tensor of shape (n, *input_shape), float32
+
+        Raises
+        ------
+        NotImplementedError
+            By default: a method that invents no rows has none to give.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} invents no anomalous rows; PLAD, AnoRand, GatedKNN and DHAG(space='input') do"
+        )
 
     def prepare(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Choose what to train on; called once, before training.

@@ -35,6 +35,8 @@ ATTRIBUTES = """Attributes
         Where it is.
     input_shape_ : tuple of int
         (d,) or (C, H, W).
+    usual_ : ndarray of shape (3, d) or (3, C, H, W), float64
+        Quantiles 0.05, 0.5 and 0.95 of each feature or pixel over the training rows not known to be anomalies.
     n_features_in_ : int
         d, or C * H * W.
     feature_names_in_ : ndarray of shape (d,), object

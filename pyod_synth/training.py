@@ -143,7 +143,9 @@ def calibrate(core: Core, x: Tensor, y: Tensor | None) -> None:
 
 
 @torch.no_grad()
-def by_blocks(function: Callable[[Tensor], Result], x: Tensor, cost: int | None = None) -> Result:
+def by_blocks(
+    function: Callable[[Tensor], Result], x: Tensor, cost: int | None = None, *, in_turn: bool = False
+) -> Result:
     """Apply to rows, block by block, what gives each row a result of its own.
 
     Within :func:`computing`, many blocks of a table are computed side by side, each on one thread.
@@ -156,6 +158,8 @@ def by_blocks(function: Callable[[Tensor], Result], x: Tensor, cost: int | None 
         Standardised rows, on the core's device.
     cost : int or None, default=None
         Numbers that the function holds for each row at a time. None takes a row's own.
+    in_turn : bool, default=False
+        Whether blocks are computed one after the other, as those have to be for which random numbers are drawn.
 
     Returns
     -------
@@ -165,7 +169,7 @@ def by_blocks(function: Callable[[Tensor], Result], x: Tensor, cost: int | None 
     block = max(1, min(_BLOCK_ROWS, _BLOCK_ELEMENTS // (cost or x[0].numel())))
     blocks = x.split(block)
     workers = min(_threads.spare(x), len(blocks) // _LEAST_BLOCKS)
-    if workers < 2:
+    if workers < 2 or in_turn:
         return _join([function(rows) for rows in blocks])
     with ThreadPoolExecutor(workers) as pool:
         return _join(list(pool.map(torch.no_grad()(function), blocks)))

@@ -88,10 +88,14 @@ def generators():
 
 
 def shown(clf, X):
-    """Rows that the detector makes up or changes; None if it has no such method."""
-    if hasattr(clf, "perturb"):
-        return clf.perturb(X)
-    return clf.generate(20) if hasattr(clf, "generate") else None
+    """What the detector makes of rows and makes up, in turn: contributions, normal rows, anomalies."""
+    results = [clf.explain(X)]
+    for method in (clf.nearest_normal, clf.invent):
+        try:
+            results.append(method(X))
+        except NotImplementedError:
+            results.append(None)
+    return [*results, clf.generate(20) if hasattr(clf, "generate") else None]
 
 
 def at_once(function, arguments):

@@ -82,27 +82,27 @@ def test_every_form_trains_and_perturbs(request, perturbator, kind):
     assert np.mean(clf.history_[-5:]) < np.mean(clf.history_[:5])
     assert np.isfinite(clf.decision_scores_).all()
     assert_same(np.concatenate([clf.decision_function(X[i : i + 1]) for i in range(5)]), clf.decision_scores_[:5])
-    perturbed = clf.perturb(X)
+    perturbed = clf.invent(X)
     assert perturbed.shape == X.shape
     # near the rows, in their own units, yet not the rows themselves
     spread = X.std(axis=(0, *range(2, X.ndim)), keepdims=True)
     shift = np.abs(perturbed - X) / spread
     assert 1e-4 < shift.mean() < 2
-    np.testing.assert_array_equal(clf.perturb(X), perturbed)
+    np.testing.assert_array_equal(clf.invent(X), perturbed)
 
 
 def test_perturbed_rows_are_those_of_the_core(table):
     clf = small(PLAD, perturbator="deterministic").fit(table)
     perturbed = perturbation(clf.core_.perturbator, clf.standardizer_.transform(table).astype(np.float64))[0]
-    np.testing.assert_allclose(clf.perturb(table), perturbed * table.std(axis=0) + table.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(clf.invent(table), perturbed * table.std(axis=0) + table.mean(axis=0), rtol=1e-5)
 
 
-def test_perturb_takes_flattened_images_and_leaves_generators_alone(images):
+def test_invent_takes_flattened_images_and_leaves_generators_alone(images):
     clf = small(PLAD).fit(images)
     before = torch.get_rng_state()
-    flat = clf.perturb(images.reshape(60, -1))
+    flat = clf.invent(images.reshape(60, -1))
     assert torch.equal(torch.get_rng_state(), before)
-    np.testing.assert_array_equal(flat, clf.perturb(images).reshape(60, -1))
+    np.testing.assert_array_equal(flat, clf.invent(images).reshape(60, -1))
 
 
 @pytest.mark.parametrize("kind", ["table", "images"])
@@ -118,14 +118,14 @@ def test_a_heavier_lam_perturbs_less(table):
     light, heavy = (
         small(PLAD, perturbator="deterministic", lam=lam, epoch_num=100, lr=1e-2).fit(table) for lam in (0.01, 10.0)
     )
-    assert np.abs(heavy.perturb(table) - table).mean() < 0.5 * np.abs(light.perturb(table) - table).mean()
+    assert np.abs(heavy.invent(table) - table).mean() < 0.5 * np.abs(light.invent(table) - table).mean()
 
 
 @pytest.mark.parametrize("perturbator", ["vae", "deterministic"])
 def test_classifier_tells_rows_from_what_they_are_perturbed_to(table, perturbator):
     """That is what it learns; far perturbations, which a small lam allows, are easy to tell."""
     clf = small(PLAD, perturbator=perturbator, lam=0.01, hidden_size=32, epoch_num=100, lr=1e-2).fit(table)
-    perturbed = clf.decision_function(clf.perturb(table))
+    perturbed = clf.decision_function(clf.invent(table))
     assert np.mean(perturbed > clf.decision_scores_) > 0.95
 
 

@@ -32,17 +32,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from pyod_synth.base import DeepDetector, Floats
+from pyod_synth.base import DeepDetector
 from pyod_synth.core import Core
 from pyod_synth.networks import Flat, encoder, mlp
-from pyod_synth.training import by_blocks, computing
+from pyod_synth.training import by_blocks
 from pyod_synth.validation import Interval, StrOptions
 
 
@@ -184,6 +182,10 @@ class PLADCore(Core):
         """Last hidden layer of the classifier."""
         return self.classifier[:-1](x)
 
+    def invent(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Perturb each row."""
+        return by_blocks(lambda rows: self.perturbator(rows, generator)[0], x, in_turn=True)
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class PLAD(DeepDetector):
@@ -230,7 +232,7 @@ class PLAD(DeepDetector):
     >>> clf = PLAD(contamination=0.05, epoch_num=20).fit(X)
     >>> clf.labels_.sum()
     np.int64(10)
-    >>> clf.perturb(X[:3]).shape
+    >>> clf.invent(X[:3]).shape
     (3, 2)
     """
 
@@ -254,29 +256,3 @@ class PLAD(DeepDetector):
     def build_core(self, input_shape: tuple[int, ...]) -> PLADCore:
         """Make the networks; see :meth:`pyod_synth.base.CoreDetector.build_core`."""
         return PLADCore(input_shape, self)
-
-    def perturb(self, X: Any) -> Floats:
-        """Show what the perturbator makes of rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d) or (n, C, H, W)
-            Rows shaped as in ``fit``; images may come flattened.
-
-        Returns
-        -------
-        ndarray of the shape of X, float64
-            One perturbed row for each, in the units of ``X``; the same at every call unless ``random_state`` is None
-            or a RandomState instance.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before ``fit``.
-        ValueError
-            As :meth:`decision_function`.
-        """
-        x, core, generator = self._to_tensor(X), cast(PLADCore, self.core_), self._new_generator()
-        with computing(x):
-            perturbed = by_blocks(lambda rows: core.perturbator(rows, generator)[0], x)
-        return self.standardizer_.inverse_transform(perturbed.cpu().numpy()).reshape(np.shape(X))
