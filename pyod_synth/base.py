@@ -200,8 +200,7 @@ class CoreDetector(_Attributes, PyODDetector):
         """Divide the scores of rows among their features or pixels: what each of them adds.
 
         Networks have integrated gradients, :func:`pyod_synth.explain.integrated_gradients`, from ``usual_[1]`` on, the
-        median of the training rows, whose own score is that of a typical row; the error of their sum is within about a
-        hundredth of the largest. GatedKNN divides its evidence, see there.
+        median of the training rows, whose own score is that of a typical row. GatedKNN divides its evidence, see there.
 
         Parameters
         ----------

@@ -23,7 +23,8 @@ _MORE, _LESS = "tab:red", "tab:blue"
 def integrated_gradients(score: Callable[[Tensor], Tensor], x: Tensor, baseline: Tensor) -> Tensor:
     """Divide a score among the entries of rows: (x - b) times the mean gradient between the baseline b and x.
 
-    The mean is over the midpoints of 64 equal steps.
+    The mean is over the midpoints of 64 equal steps. What these miss of the score's difference, which has been some
+    hundredths at most, is added in proportion to the absolute contributions.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ def integrated_gradients(score: Callable[[Tensor], Tensor], x: Tensor, baseline:
     Returns
     -------
     Tensor of shape (batch, *input_shape)
-        The sum of each row is score(x) - score(baseline), up to the error of the steps.
+        The sum of each row is score(x) - score(baseline).
     """
     total = torch.zeros_like(x)
     for step in range(_STEPS):
@@ -44,7 +45,11 @@ def integrated_gradients(score: Callable[[Tensor], Tensor], x: Tensor, baseline:
             between = (baseline + (step + 0.5) / _STEPS * (x - baseline)).requires_grad_()
             (gradient,) = torch.autograd.grad(score(between).sum(), between)
         total += gradient
-    return (x - baseline) * total / _STEPS
+    contributions = (x - baseline) * total / _STEPS
+    column = (-1,) + (1,) * (x.ndim - 1)
+    missed = score(x) - score(baseline) - contributions.flatten(1).sum(dim=1)
+    size = contributions.flatten(1).abs().sum(dim=1).clamp(min=torch.finfo(x.dtype).tiny)
+    return contributions + (missed / size).view(column) * contributions.abs()
 
 
 def plot_row(detector: Any, row: Any, *, n_features: int = 10, names: Any = None, ax: Any = None) -> Any:
@@ -107,8 +112,7 @@ def plot_row(detector: Any, row: Any, *, n_features: int = 10, names: Any = None
     ax.set_yticks(range(len(order)), labels, fontsize=8)
     ax.invert_yaxis()
     ax.set_xlabel("contribution to the score (right: more anomalous)")
-    typical = score - contributions.sum()
-    ax.set_title(f"{type(detector).__name__}: score {score:.3g}, of a typical row {typical:.3g}", fontsize=10)
+    ax.set_title(_title(detector, score, contributions), fontsize=10)
     return ax
 
 
@@ -156,12 +160,14 @@ def plot_image(detector: Any, image: Any, *, ax: Any = None) -> Any:
     pixels = np.asarray(image, dtype=np.float64).reshape(shape).mean(axis=0)
     summed = contributions.sum(axis=0)
     largest = max(np.abs(summed).max(), np.finfo(np.float64).tiny)
-    ax.imshow(pixels, cmap="gray")
+    # between dark and light grey, on which both colours stand out
+    middle, span = (pixels.min() + pixels.max()) / 2, np.ptp(pixels) or 1.0
+    ax.imshow(pixels, cmap="gray", vmin=middle - span, vmax=middle + span)
     overlay = ax.imshow(summed, cmap="bwr", vmin=-largest, vmax=largest, alpha=0.75 * np.abs(summed) / largest)
     bar = ax.figure.colorbar(overlay, ax=ax, shrink=0.8)
     bar.set_label("contribution to the score (red: more anomalous)")
     ax.set(xticks=[], yticks=[])
-    ax.set_title(f"{type(detector).__name__}: score {score:.3g}", fontsize=10)
+    ax.set_title(_title(detector, score, contributions), fontsize=10)
     return ax
 
 
@@ -173,6 +179,13 @@ def _one_row(row: Any, dimensions: int) -> Any:
     if row.ndim != dimensions + 1 or len(row) != 1:
         raise ValueError(f"one row is drawn at a time, got an array of shape {row.shape}")
     return row
+
+
+def _title(detector: Any, score: float, contributions: Any) -> str:
+    typical = score - contributions.sum()
+    if abs(typical) < 1e-5 * np.abs(contributions).sum():  # what rounding leaves
+        typical = 0.0
+    return f"{type(detector).__name__}: score {score:.3g}, of a typical row {typical:.3g}"
 
 
 def _new_axes(width: float, height: float) -> Any:
