@@ -185,7 +185,7 @@ def _title(detector: Any, score: float, contributions: Any) -> str:
     typical = score - contributions.sum()
     if abs(typical) < 1e-5 * np.abs(contributions).sum():  # what rounding leaves
         typical = 0.0
-    return f"{type(detector).__name__}: score {score:.3g}, of a typical row {typical:.3g}"
+    return f"{type(detector).__name__}\nscore {score:.3g}, of a typical row {typical:.3g}"
 
 
 def _new_axes(width: float, height: float) -> Any:

@@ -205,7 +205,9 @@ def test_restored_rows_are_what_the_score_compares_with(detector, kind):
             np.testing.assert_allclose(np.sqrt(squares.sum(axis=1)), distance, rtol=1e-4)
         else:
             plain = small(detector, normalization=False, novelty_scoring=False, **parameters).fit(X)
-            error = np.square(scaled[0] - plain.standardizer_.transform(plain.nearest_normal(far).reshape(scaled[0].shape)))
+            error = np.square(
+                scaled[0] - plain.standardizer_.transform(plain.nearest_normal(far).reshape(scaled[0].shape))
+            )
             expected = plain.decision_function(far)
             np.testing.assert_allclose(error.reshape(len(far), -1).mean(axis=1), expected, rtol=1e-4)
 

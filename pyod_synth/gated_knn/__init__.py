@@ -21,10 +21,10 @@ them scores higher.
 
 No row is ever its own neighbour. Nothing is trained by gradients.
 
-**Contributions** of features, as ``explain`` gives them, divide the larger of both kinds of evidence, of which a typical
-row has none: the near one by the squared differences from the nearest remembered rows, in each view by its weight; that
-of the whole by what each feature contributes to it. Evidence below that of a typical row stems from no feature more
-than from another, and is divided equally. What known anomalies add to a score is not divided.
+**Contributions** of features, as ``explain`` gives them, divide the larger of both kinds of evidence, of which a
+typical row has none: the near one by the squared differences from the nearest remembered rows, in each view by its
+weight; that of the whole by what each feature contributes to it. Evidence below that of a typical row stems from no
+feature more than from another, and is divided equally. What known anomalies add to a score is not divided.
 """
 
 from collections.abc import Callable

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -11,6 +11,7 @@ from pyod_synth.core import Core, Player
 from pyod_synth.gated_knn import inventions
 from pyod_synth.gated_knn.known import Likeness
 from pyod_synth.gated_knn.near import Near, shares
+from pyod_synth.gated_knn.neighbors import Memory
 from pyod_synth.gated_knn.views import make_views
 from pyod_synth.gated_knn.whole import Whole
 from pyod_synth.training import by_blocks
@@ -114,7 +115,7 @@ class GatedKNNCore(Core):
                 "GatedKNN remembers histograms of images and no images; NCAE and NoveltyNormalization restore images"
             )
         if self.near is not None:
-            memory = self.near.memories[0]  # rows as they are
+            memory = cast(Memory, self.near.memories[0])  # rows as they are
             rows = memory.rows + memory.centre
         else:
             assert self.whole is not None

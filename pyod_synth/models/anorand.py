@@ -101,9 +101,7 @@ def invent_anomalies(
     return torch.cat([normal, noisy]), y
 
 
-def grow(
-    chosen: Tensor, others: Tensor, number: int, noise_level: float, generator: torch.Generator | None
-) -> Tensor:
+def grow(chosen: Tensor, others: Tensor, number: int, noise_level: float, generator: torch.Generator | None) -> Tensor:
     """Grow rows by SMOTE, and add noise to all of them (section 5.1).
 
     Parameters

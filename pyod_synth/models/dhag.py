@@ -190,7 +190,7 @@ class DHAGCore(Core):
         return x + perturbation[torch.arange(len(x), device=x.device), chosen]
 
     def perturbations(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw perturbations of rows (n, *input_shape), (n, L, *shape), and their labels with the rows for the batch."""
+        """Draw perturbations of rows (n, *input_shape), (n, L, *shape), and label them with the rows for the batch."""
         perturbation = by_blocks(lambda rows: self.perturbators(rows, generator), x, in_turn=True)
         return perturbation, pseudo_labels(perturbation.flatten(2).norm(dim=2), self.n_normal(len(x)))
 
