@@ -66,7 +66,7 @@ class Core(nn.Module, ABC):
 
     @abstractmethod
     def anomaly_score(self, x: Tensor) -> Tensor:
-        """Score rows; called in evaluation mode and without gradients.
+        """Score rows; called in evaluation mode, with gradients only by :meth:`contributions`.
 
         Parameters
         ----------
