@@ -46,10 +46,10 @@ def integrated_gradients(score: Callable[[Tensor], Tensor], x: Tensor, baseline:
             (gradient,) = torch.autograd.grad(score(between).sum(), between)
         total += gradient
     contributions = (x - baseline) * total / _STEPS
-    column = (-1,) + (1,) * (x.ndim - 1)
     missed = score(x) - score(baseline) - contributions.flatten(1).sum(dim=1)
-    size = contributions.flatten(1).abs().sum(dim=1).clamp(min=torch.finfo(x.dtype).tiny)
-    return contributions + (missed / size).view(column) * contributions.abs()
+    size = contributions.abs().flatten(1)
+    share = size / size.sum(dim=1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
+    return contributions + (share * missed[:, None]).view_as(x)
 
 
 def plot_row(detector: Any, row: Any, *, n_features: int = 10, names: Any = None, ax: Any = None) -> Any:

@@ -52,6 +52,24 @@ def test_contributions_depend_on_the_row_alone(detector, kind):
 
 
 @every_detector
+@pytest.mark.parametrize("value", [7.0, 1e160, -1e300])
+def test_contributions_are_finite(detector, table, value):
+    X = np.column_stack([table, np.ones(len(table))])  # a feature that never varies
+    clf = small(detector).fit(X)
+    rows = X[:3].copy()
+    rows[1, 3] = value
+    assert np.isfinite(clf.explain(rows)).all()
+    assert np.isfinite(small(detector).fit(np.ones((20, 2))).explain([[1.0, 1.0], [value, 1.0]])).all()
+    assert np.isfinite(small(detector).fit(X[:2]).explain(rows)).all()
+
+
+def test_integrated_gradients_of_a_step_are_nothing():
+    x = torch.ones(2, 3)
+    found = integrated_gradients(lambda rows: 1e9 * (rows.sum(dim=1) > 1) + 0 * rows.sum(dim=1), x, torch.zeros(1, 3))
+    assert torch.equal(found, torch.zeros(2, 3))
+
+
+@every_detector
 @pytest.mark.parametrize("method", ["explain", "nearest_normal"])
 def test_input_is_checked_as_by_decision_function(detector, table, method):
     with pytest.raises(NotFittedError, match=detector.__name__):
