@@ -10,12 +10,14 @@ from pyod_synth.models.dhag import DHAG
 from pyod_synth.models.ncae import NCAE
 from pyod_synth.models.novelty_normalization import NoveltyNormalization
 from pyod_synth.models.plad import PLAD
+from pyod_synth.thresholds import ConformalDetector
 
 __all__ = [
     "DHAG",
     "NCAE",
     "PLAD",
     "AnoRand",
+    "ConformalDetector",
     "GatedKNN",
     "NoveltyNormalization",
     "all_detectors",

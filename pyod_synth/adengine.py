@@ -70,7 +70,7 @@ _ENTRIES = {
             "contaminated=False and contaminated=True say what is known of the training rows, and are better where "
             "it is true",
             "Learns from a few known anomalies with use_labels=True, outside the engine, which hands it no labels",
-            "feature_shares(X) says which features make a row anomalous",
+            "explain(X) says which features make a row anomalous, and nearest_normal(X) what would make it normal",
         ],
         weaknesses=[
             "Compares each row with all remembered ones in several views, which takes seconds for a million rows",
@@ -85,7 +85,7 @@ _ENTRIES = {
         "Perturbation Learning based Anomaly Detection",
         {"id": "cai2022plad", "short": "Cai and Fan, NeurIPS 2022"},
         _TRAINED,
-        strengths=["perturb(X) shows the anomalies that it invents from rows, in their units"],
+        strengths=["invent(X) shows the anomalies that it invents from rows, in their units"],
         weaknesses=[_BELOW, _FAR, _SECONDS, _IMAGES],
         best_for="Comparing with the paper",
         avoid_when="One default has to serve data that nobody has looked at",

@@ -41,6 +41,9 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 _DEFAULT_STEPS = 300
 _MUCH_LARGER = 10  # times its default, from which a parameter may well be why training diverges
 
+_USUAL = (0.05, 0.5, 0.95)  # quantiles of each feature
+_QUANTILE_ROWS = 10_000  # that they are taken of, at most about twice as many
+
 
 class _Attributes:
     """What is no parameter; for that this is no dataclass."""
@@ -50,6 +53,7 @@ class _Attributes:
     standardizer_: Standardizer
     device_: torch.device
     input_shape_: tuple[int, ...]
+    usual_: Floats
     history_: list[float]
 
 
@@ -60,6 +64,7 @@ class Rows:
     x: Tensor
     y: Tensor | None
     standardizer: Standardizer
+    usual: Floats
     names: dict[str, Any]  # n_features_in_, and feature_names_in_ of a data frame
 
 
@@ -195,6 +200,95 @@ class CoreDetector(_Attributes, PyODDetector):
         with computing(x):
             return _to_numpy(by_blocks(self.core_.embed, x))
 
+    def explain(self, X: Any) -> Floats:
+        """Divide the scores of rows among their features or pixels: what each of them adds.
+
+        Networks have integrated gradients, :func:`pyod_synth.explain.integrated_gradients`, from ``usual_[1]`` on, the
+        median of the training rows, whose own score is that of a typical row. GatedKNN divides its evidence, see there.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or (n, C, H, W)
+            Rows shaped as in ``fit``; images may come flattened.
+
+        Returns
+        -------
+        ndarray of the shape of X, float64
+            The sum of a row's contributions is its score less the score of a typical row, the same for all rows.
+            Positive ones make the row more anomalous than that.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            As :meth:`decision_function`.
+        """
+        x = self._to_tensor(X)
+        typical = torch.from_numpy(self.standardizer_.transform(self.usual_[1:2])).to(self.device_)
+        with computing(x):
+            contributions = by_blocks(lambda rows: self.core_.explain(rows, typical), x)
+        return self._as_given(_to_numpy(contributions), np.shape(X))
+
+    def nearest_normal(self, X: Any) -> Floats:
+        """Say what rows would be if they were normal: as the networks restore them, or the nearest remembered rows.
+
+        Autoencoders restore rows; GatedKNN looks among the remembered rows with a score of at most ``threshold_`` for
+        the one with the smallest Euclidean distance, in scaled units.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or (n, C, H, W)
+            Rows shaped as in ``fit``; images may come flattened.
+
+        Returns
+        -------
+        ndarray of the shape of X, float64
+            A row for each, in the units of ``X``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            As :meth:`decision_function`.
+        NotImplementedError
+            If the detector neither restores rows, as the classifiers PLAD and DHAG, nor remembers them, as GatedKNN
+            those of tables only.
+        """
+        x = self._to_tensor(X)
+        with computing(x), torch.no_grad():
+            return self._to_rows(self.core_.nearest_normal(x, self.threshold_), np.shape(X))
+
+    def invent(self, X: Any) -> Floats:
+        """Invent anomalies, as many as there are rows and made from these, in the way of the method's own training.
+
+        They can be shown, or be known anomalies for another detector.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or (n, C, H, W)
+            Rows shaped as in ``fit``; images may come flattened.
+
+        Returns
+        -------
+        ndarray of the shape of X, float64
+            In the units of ``X``; the same at every call unless ``random_state`` is None or a RandomState instance.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            As :meth:`decision_function`.
+        NotImplementedError
+            If the method invents no anomalous rows: DHAG perturbs latent vectors unless ``space="input"``, NCAE
+            generates normal rows, and NoveltyNormalization nothing.
+        """
+        x, generator = self._to_tensor(X), self._new_generator()
+        with computing(x), torch.no_grad():
+            return self._to_rows(self.core_.invent(x, generator), np.shape(X))
+
     def update_threshold(self, contamination: Any = None) -> Self:
         """Set ``threshold_`` and ``labels_`` anew from the scores of the training rows, without another fit.
 
@@ -250,7 +344,8 @@ class CoreDetector(_Attributes, PyODDetector):
         labels = torch.from_numpy(check_labels(y, X)) if self.use_labels else None
         standardizer = Standardizer(self.preprocessing).fit(X)
         x = torch.from_numpy(standardizer.transform(X)).to(device)
-        return Rows(x, None if labels is None else labels.to(device), standardizer, names)
+        usual = _quantiles(X if labels is None or labels.all() else X[labels.numpy() == 0])
+        return Rows(x, None if labels is None else labels.to(device), standardizer, usual, names)
 
     def _check_rows(self, holder: "CoreDetector", X: Any, shape: Shape | None, *, fitting: bool) -> Any:
         """Check rows, and shape them as networks take them; see :func:`pyod_synth.validation.check_rows`."""
@@ -282,7 +377,7 @@ class CoreDetector(_Attributes, PyODDetector):
         core.generator = None
         fitted = self._copy(self.get_params(deep=False) | rows.names | learned)
         fitted.core_, fitted.standardizer_, fitted.device_ = core, rows.standardizer, rows.x.device
-        fitted.input_shape_ = tuple(rows.x.shape[1:])
+        fitted.input_shape_, fitted.usual_ = tuple(rows.x.shape[1:]), rows.usual
         fitted.decision_scores_ = fitted._score_training_rows(rows)
         fitted._process_decision_scores()
         return fitted
@@ -315,6 +410,14 @@ class CoreDetector(_Attributes, PyODDetector):
         check_is_fitted(self)
         X = self._check_rows(self, X, self.input_shape_, fitting=False)
         return torch.from_numpy(self.standardizer_.transform(X)).to(self.device_)
+
+    def _to_rows(self, x: Tensor, shape: Shape) -> Floats:
+        """Return scaled rows of a core to the units and the shape of a user's."""
+        return self._as_given(self.standardizer_.inverse_transform(x.cpu().numpy()), shape)
+
+    def _as_given(self, rows: Floats, shape: Shape) -> Floats:
+        """Return rows as networks have them to the shape of a user's."""
+        return rows.reshape(shape)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -438,6 +541,12 @@ CoreDetector.__doc__ = complete(CoreDetector.__doc__, CoreDetector)
 
 def _to_numpy(x: Tensor) -> Floats:
     return x.cpu().double().numpy()  # not every device has float64
+
+
+def _quantiles(X: np.ndarray[Any, Any]) -> Floats:
+    """Give the quantiles of ``usual_``, as values that are there."""
+    some = X[:: max(1, len(X) // _QUANTILE_ROWS)]
+    return np.quantile(some, _USUAL, axis=0, method="inverted_cdf").astype(np.float64)
 
 
 def _copy_core(core: Core) -> Core:

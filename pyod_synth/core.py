@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pyod_synth.explain import integrated_gradients
+
 _FEW = 0.1  # of the training rows: so many may be far
 
 
@@ -75,7 +77,7 @@ class Core(nn.Module, ABC):
 
     @abstractmethod
     def anomaly_score(self, x: Tensor) -> Tensor:
-        """Score rows; called in evaluation mode and without gradients.
+        """Score rows; called in evaluation mode, with gradients only by :meth:`contributions`.
 
         Parameters
         ----------
@@ -101,6 +103,72 @@ class Core(nn.Module, ABC):
         -------
         Tensor of shape (batch, k), float32
         """
+
+    def contributions(self, x: Tensor, typical: Tensor) -> Tensor:
+        """Divide the scores of rows among their features or pixels; called in evaluation mode.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, *input_shape), float32
+            Standardised rows.
+        typical : Tensor of shape (1, *input_shape), float32
+            Median of the training rows, feature by feature.
+
+        Returns
+        -------
+        Tensor of shape (batch, *input_shape), float32
+            The sum of each row is its score less a constant, the score of a typical row. By default integrated
+            gradients, from ``typical`` on; a core whose score is not differentiable has to replace them.
+        """
+        return integrated_gradients(self.anomaly_score, x, typical)
+
+    def nearest_normal(self, x: Tensor, threshold: float) -> Tensor:
+        """Say what rows would be if they were normal; called in evaluation mode and without gradients.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, *input_shape), float32
+            Standardised rows.
+        threshold : float
+            Score above which rows are anomalies.
+
+        Returns
+        -------
+        Tensor of shape (n, *input_shape), float32
+            Rows that are restored or remembered.
+
+        Raises
+        ------
+        NotImplementedError
+            By default: what neither restores rows nor remembers any has nothing to give.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} neither restores rows nor remembers any; GatedKNN().fit(X).nearest_normal(rows) "
+            "gives the nearest training row, and NCAE and NoveltyNormalization restore rows"
+        )
+
+    def invent(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Invent anomalies as in training; called in evaluation mode and without gradients.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, *input_shape), float32
+            Standardised rows to make them from.
+        generator : torch.Generator
+            On the device of the rows.
+
+        Returns
+        -------
+        Tensor of shape (n, *input_shape), float32
+
+        Raises
+        ------
+        NotImplementedError
+            By default: a method that invents no rows has none to give.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} invents no anomalous rows; PLAD, AnoRand, GatedKNN and DHAG(space='input') do"
+        )
 
     def prepare(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Choose what to train on; called once, before training.
@@ -159,6 +227,25 @@ class Core(nn.Module, ABC):
         Tensor of shape (batch,), float32
         """
         return self._raise_far(self.anomaly_score(x), _size(x))
+
+    def explain(self, x: Tensor, typical: Tensor) -> Tensor:
+        """Divide what :meth:`score` gives: :meth:`contributions`, and to the largest value what a far row is raised by.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, *input_shape), float32
+            Standardised rows.
+        typical : Tensor of shape (1, *input_shape), float32
+            As of :meth:`contributions`.
+
+        Returns
+        -------
+        Tensor of shape (batch, *input_shape), float32
+        """
+        contributions, scores = self.contributions(x, typical), self.anomaly_score(x)
+        raised = self._raise_far(scores, _size(x)) - scores
+        largest = x.flatten(1).abs().argmax(dim=1, keepdim=True)
+        return contributions.flatten(1).scatter_add(1, largest, raised[:, None]).view_as(x)
 
     def settle(self, x: Tensor, scores: Tensor, limit: float) -> Tensor:
         """Learn what :meth:`score` takes for far; called once, when all else is calibrated.

@@ -1,6 +1,5 @@
 """Docstrings that all detectors share, written once: ``help`` shows them with each detector."""
 
-
 PARAMETERS = """contamination : float in (0, 0.5] or PyThresh object, default=0.1
         Expected share of anomalies in the training rows; sets ``threshold_`` and nothing else.
     preprocessing : bool or "minmax", default={preprocessing}
@@ -35,6 +34,8 @@ ATTRIBUTES = """Attributes
         Where it is.
     input_shape_ : tuple of int
         (d,) or (C, H, W); (C, T) where sequences are taken.
+    usual_ : ndarray of shape (3, *input_shape_), float64
+        Quantiles 0.05, 0.5 and 0.95 of each feature or pixel over the training rows not known to be anomalies.
     n_features_in_ : int
         Their product.
     feature_names_in_ : ndarray of shape (d,), object

@@ -144,7 +144,9 @@ def calibrate(core: Core, x: Tensor, y: Tensor | None) -> None:
 
 
 @torch.no_grad()
-def by_blocks(function: Callable[[Tensor], Result], x: Tensor, cost: int | None = None) -> Result:
+def by_blocks(
+    function: Callable[[Tensor], Result], x: Tensor, cost: int | None = None, *, in_turn: bool = False
+) -> Result:
     """Apply to rows, block by block, what gives each row a result of its own.
 
     Within :func:`computing`, many blocks of a table are computed side by side, each on one thread.
@@ -157,6 +159,8 @@ def by_blocks(function: Callable[[Tensor], Result], x: Tensor, cost: int | None 
         Standardised rows, on the core's device.
     cost : int or None, default=None
         Numbers that the function holds for each row at a time. None takes a row's own.
+    in_turn : bool, default=False
+        Whether blocks are computed one after the other, as those have to be for which random numbers are drawn.
 
     Returns
     -------
@@ -165,7 +169,7 @@ def by_blocks(function: Callable[[Tensor], Result], x: Tensor, cost: int | None 
     """
     block = max(1, min(_BLOCK_ROWS, _BLOCK_ELEMENTS // (cost or x[0].numel())))
     blocks = x.split(block)
-    spare = getattr(_here, "spare", 1) if x.device.type == "cpu" else 1
+    spare = getattr(_here, "spare", 1) if x.device.type == "cpu" and not in_turn else 1
     workers = min(spare, len(blocks) // _LEAST_BLOCKS)
     if workers < 2:
         return _join([function(rows) for rows in blocks])

@@ -25,6 +25,15 @@ def takes_sequences(detector):
     return "sequence_shape" in detector().get_params()
 
 
+def offers(clf, name, X):
+    """Whether a fitted detector has a method, and does not say that it has nothing to give."""
+    try:
+        getattr(clf, name)(X)
+    except (AttributeError, NotImplementedError):
+        return False
+    return True
+
+
 def finds_far_rows(detector):
     """Whether rows far from the training rows are sure to score high.
 

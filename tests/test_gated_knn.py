@@ -256,10 +256,10 @@ def test_views_of_images_take_contrast_or_leave_it():
 def test_images_of_any_size(shape):
     X = np.random.default_rng(0).uniform(size=(30, *shape))
     clf = GatedKNN().fit(X)
-    shares = clf.feature_shares(X[:4])
+    contributions = clf.explain(X[:4])
     assert np.isfinite(clf.decision_scores_).all()
-    assert shares.shape == (4, *shape)
-    np.testing.assert_allclose(shares.reshape(4, -1).sum(axis=1), 1, rtol=1e-5)
+    assert contributions.shape == (4, *shape)
+    np.testing.assert_allclose(contributions.reshape(4, -1).sum(axis=1), clf.decision_function(X[:4]), atol=1e-4)
 
 
 @pytest.mark.parametrize("contaminated", [None, True])
@@ -343,26 +343,45 @@ def test_weights_load_into_a_fresh_core(rows, new, use_labels):
 
 
 @pytest.mark.parametrize("contaminated", [None, False, True])
-def test_shares_point_to_the_odd_feature(rows, contaminated):
+def test_contributions_point_to_the_odd_feature(rows, contaminated):
     clf = GatedKNN(contaminated=contaminated).fit(rows)
     odd = rows[:6].copy()
     odd[np.arange(6), np.arange(6) % 4] += 40
-    shares = clf.feature_shares(odd)
-    assert shares.min() >= 0
-    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
-    np.testing.assert_array_equal(shares.argmax(axis=1), np.arange(6) % 4)
-    assert (shares.max(axis=1) > 0.5).all()
-    same = GatedKNN(contaminated=contaminated).fit(np.ones((20, 2))).feature_shares([[1.0, 1.0]])
-    np.testing.assert_allclose(same, [[0.5, 0.5]])
+    contributions, scores = clf.explain(odd), clf.decision_function(odd)
+    assert contributions.min() >= 0
+    np.testing.assert_allclose(contributions.sum(axis=1), scores, rtol=1e-5)
+    np.testing.assert_array_equal(contributions.argmax(axis=1), np.arange(6) % 4)
+    assert (contributions.max(axis=1) > 0.5 * scores).all()
 
 
-def test_shares_of_images_point_to_the_place():
+@pytest.mark.parametrize("contaminated", [None, False, True])
+def test_what_is_more_normal_than_a_typical_row_is_so_in_all_features(rows, contaminated):
+    clf = GatedKNN(contaminated=contaminated).fit(rows)
+    inside = clf.decision_scores_ < 0
+    assert inside.sum() > 10
+    contributions = clf.explain(rows[inside])
+    np.testing.assert_allclose(contributions, np.repeat(clf.decision_scores_[inside, None] / 4, 4, axis=1), atol=1e-5)
+    same = GatedKNN(contaminated=contaminated).fit(np.ones((20, 2)))
+    equal = np.full((1, 2), same.decision_function([[1.0, 1.0]])[0] / 2)
+    np.testing.assert_allclose(same.explain([[1.0, 1.0]]), equal, atol=1e-6)
+
+
+def test_what_known_anomalies_add_is_not_divided(rows):
+    y = (np.arange(len(rows)) < 9).astype(int)
+    clf = GatedKNN(use_labels=True).fit(rows, y)
+    assert (np.abs(clf.explain(rows).sum(axis=1) - clf.decision_function(rows)) > 0.1).any()
+    without = GatedKNN().fit(rows[y == 0])
+    np.testing.assert_allclose(clf.explain(rows), without.explain(rows), rtol=0.5, atol=1)
+
+
+def test_contributions_of_images_point_to_the_place():
     X = 0.1 * np.random.default_rng(0).uniform(size=(60, 1, 16, 16))
     odd = X[:1].copy()
     odd[0, 0, 10:14, 2:6] += np.random.default_rng(1).uniform(size=(4, 4))
-    shares = GatedKNN(contaminated=False).fit(X).feature_shares(odd)[0, 0]
-    assert shares[8:, :8].sum() > 0.5
-    assert shares.max() == shares[8:, :8].max()
+    clf = GatedKNN(contaminated=False).fit(X)
+    contributions = clf.explain(odd)[0, 0]
+    assert contributions[8:, :8].sum() > 0.5 * clf.decision_function(odd)[0]
+    assert contributions.max() == contributions[8:, :8].max()
 
 
 @pytest.fixture
@@ -435,7 +454,7 @@ def test_odd_data(X, contaminated):
     scores = clf.decision_function(np.concatenate([X, X + 100]))
     assert np.isfinite(scores).all()
     assert scores[len(X) :].min() >= scores[: len(X)].max() - 1e-4
-    assert np.isfinite(clf.feature_shares(X)).all()
+    assert np.isfinite(clf.explain(X)).all()
 
 
 @pytest.mark.parametrize(

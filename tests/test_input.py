@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from tests.detectors import DETECTORS, assert_same, small, trains
+from tests.detectors import DETECTORS, assert_same, offers, small, trains
 
 pytestmark = [
     pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.__name__),
@@ -263,10 +263,11 @@ def rows_of(name, kind):
     return make(plain), right
 
 
-def entry_points(clf):
-    """All methods that take rows."""
-    names = ["decision_function", "predict", "predict_proba", "predict_confidence", "embed"]
-    return [getattr(clf, name) for name in [*names, "perturb", "feature_shares"] if hasattr(clf, name)]
+def entry_points(clf, X):
+    """All methods that take rows as X."""
+    names = ["decision_function", "predict", "predict_proba", "predict_confidence", "embed", "explain"]
+    more = [name for name in ("invent", "nearest_normal", "perturb") if offers(clf, name, X)]
+    return [getattr(clf, name) for name in names + more]
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in multiply:RuntimeWarning")  # of a test's own making
@@ -276,7 +277,7 @@ def test_rows_of_any_kind(detector, name, kind):
     clf, plain = small(detector, epoch_num=1), fitted(detector, name)
     if right not in (SAME, WORKS):
         fits = [clf.fit, lambda X: next(clf.staged_fit(X))] if trains(detector) else [clf.fit]
-        for use in fits + entry_points(plain):
+        for use in fits + entry_points(plain, TABLE if name == "table" else IMAGES):
             with pytest.raises((ValueError, TypeError), match=right):
                 use(X)
         return
@@ -288,7 +289,7 @@ def test_rows_of_any_kind(detector, name, kind):
         assert_same(scores, plain.decision_scores_)
     # as it is, and by the detector that knows the plain rows
     for known in (clf, plain):
-        for use in entry_points(known):
+        for use in entry_points(known, X):
             result = np.asarray(use(X))
             assert len(result) == len(scores)
             assert np.isfinite(result).all()

@@ -49,9 +49,10 @@ def imports(path):
 
 # Each module may import from those before it, the models not from one another.
 LAYERS = [
-    {"documentation", "validation", "preprocessing", "seeding", "core", "networks", "adengine"},
+    {"documentation", "validation", "preprocessing", "seeding", "explain", "networks", "adengine"},
+    {"core"},
     {"training", "pyod_compat"},
-    {"base"},
+    {"base", "thresholds"},
     {"models"},
     {"gated_knn"},
     {"adbench"},

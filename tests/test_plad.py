@@ -98,31 +98,31 @@ def test_every_form_trains_and_perturbs(request, perturbator, kind):
     assert np.mean(clf.history_[-5:]) < np.mean(clf.history_[:5])
     assert np.isfinite(clf.decision_scores_).all()
     assert_same(np.concatenate([clf.decision_function(X[i : i + 1]) for i in range(5)]), clf.decision_scores_[:5])
-    perturbed = clf.perturb(X)
+    perturbed = clf.invent(X)
     assert perturbed.shape == X.shape
     # near the rows, in their own units, yet not the rows themselves
     spread = X.std(axis=(0, *range(2, X.ndim)), keepdims=True)
     shift = np.abs(perturbed - X) / spread
     assert 1e-4 < shift.mean() < 2
-    np.testing.assert_array_equal(clf.perturb(X), perturbed)
+    np.testing.assert_array_equal(clf.invent(X), perturbed)
 
 
 def test_perturbed_rows_are_those_of_the_core(table):
     clf = small(PLAD, perturbator="deterministic").fit(table)
     perturbed = perturbation(clf.core_.perturbator, clf.standardizer_.transform(table).astype(np.float64))[0]
-    np.testing.assert_allclose(clf.perturb(table), perturbed * table.std(axis=0) + table.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(clf.invent(table), perturbed * table.std(axis=0) + table.mean(axis=0), rtol=1e-5)
 
 
 def test_perturbed_sequences_are_those_of_the_core_in_every_form(sequences):
     clf = small(PLAD, perturbator="deterministic", sequence_shape=(2, 12)).fit(sequences)
     perturbed = perturbation(clf.core_.perturbator, clf.standardizer_.transform(sequences).astype(np.float64))[0]
     deviation, mean = sequences.std(axis=(0, 2), keepdims=True), sequences.mean(axis=(0, 2), keepdims=True)
-    np.testing.assert_allclose(clf.perturb(sequences), perturbed * deviation + mean, rtol=1e-3, atol=1e-3)
-    np.testing.assert_array_equal(clf.perturb(sequences.reshape(60, -1)), clf.perturb(sequences).reshape(60, -1))
+    np.testing.assert_allclose(clf.invent(sequences), perturbed * deviation + mean, rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(clf.invent(sequences.reshape(60, -1)), clf.invent(sequences).reshape(60, -1))
     swapped = sequences.swapaxes(1, 2)
     last = small(PLAD, perturbator="deterministic", sequence_shape=(2, 12), channels_last=True).fit(swapped)
-    assert_same(last.perturb(swapped), clf.perturb(sequences).swapaxes(1, 2))
-    np.testing.assert_array_equal(last.perturb(swapped.reshape(60, -1)), last.perturb(swapped).reshape(60, -1))
+    assert_same(last.invent(swapped), clf.invent(sequences).swapaxes(1, 2))
+    np.testing.assert_array_equal(last.invent(swapped.reshape(60, -1)), last.invent(swapped).reshape(60, -1))
 
 
 @pytest.mark.parametrize("n_channels", [1, 3])
@@ -146,12 +146,12 @@ def test_windows_of_a_series_find_what_was_planted(n_channels):
     assert_same(whole.decision_scores_, windows.detector_.decision_scores_)
 
 
-def test_perturb_takes_flattened_images_and_leaves_generators_alone(images):
+def test_invent_takes_flattened_images_and_leaves_generators_alone(images):
     clf = small(PLAD).fit(images)
     before = torch.get_rng_state()
-    flat = clf.perturb(images.reshape(60, -1))
+    flat = clf.invent(images.reshape(60, -1))
     assert torch.equal(torch.get_rng_state(), before)
-    np.testing.assert_array_equal(flat, clf.perturb(images).reshape(60, -1))
+    np.testing.assert_array_equal(flat, clf.invent(images).reshape(60, -1))
 
 
 @KINDS
@@ -187,7 +187,7 @@ def test_rows_that_are_not_scaled_train(deviation):
     X = deviation * np.random.default_rng(0).normal(size=(300, 3))
     clf = PLAD(epoch_num=5, preprocessing=False).fit(X)
     assert np.isfinite(clf.history_).all()
-    assert np.isfinite(clf.perturb(X)).all()
+    assert np.isfinite(clf.invent(X)).all()
     assert len(np.unique(clf.decision_scores_)) > 290
 
 
@@ -195,14 +195,14 @@ def test_a_heavier_lam_perturbs_less(table):
     light, heavy = (
         small(PLAD, perturbator="deterministic", lam=lam, epoch_num=100, lr=1e-2).fit(table) for lam in (0.01, 10.0)
     )
-    assert np.abs(heavy.perturb(table) - table).mean() < 0.5 * np.abs(light.perturb(table) - table).mean()
+    assert np.abs(heavy.invent(table) - table).mean() < 0.5 * np.abs(light.invent(table) - table).mean()
 
 
 @pytest.mark.parametrize("perturbator", ["vae", "deterministic"])
 def test_classifier_tells_rows_from_what_they_are_perturbed_to(table, perturbator):
     """That is what it learns; far perturbations, which a small lam allows, are easy to tell."""
     clf = small(PLAD, perturbator=perturbator, lam=0.01, hidden_size=32, epoch_num=100, lr=1e-2).fit(table)
-    perturbed = clf.decision_function(clf.perturb(table))
+    perturbed = clf.decision_function(clf.invent(table))
     assert np.mean(perturbed > clf.decision_scores_) > 0.95
 
 

@@ -15,8 +15,9 @@ from benchmarks.experiments import Picture
 from benchmarks.protocols import Split
 from benchmarks.running.cell import isolated
 from benchmarks.running.records import Cell
-from pyod_synth import DHAG
+from pyod_synth import DHAG, PLAD
 
+PERTURBING = (PLAD, DHAG)  # whose inventions are rows, or their latent vectors, moved a little
 _SHOWN = 500  # rows of each group that are embedded: more would cover each other
 _IMAGES = 8  # before and after perturbing
 _BINS = 40
@@ -105,7 +106,7 @@ def representations(picture: Picture, cells: list[Cell], parts: Split) -> Figure
         vectors = np.concatenate([detector.embed(X) for X in rows.values()])
         groups = np.repeat(list(rows), [len(X) for X in rows.values()])
         makers = np.zeros(len(groups), dtype=int)
-        if hasattr(detector, "perturb"):
+        if isinstance(detector, PERTURBING):
             synthetic = _synthetic(rng, detector, rows["training rows"])
             vectors, groups, makers = (
                 np.concatenate(both) for both in zip((vectors, groups, makers), synthetic, strict=True)
@@ -139,7 +140,7 @@ def _synthetic(rng, detector, X):
         Number of the perturbator, from 1; 0 if there is but one.
     """
     if not isinstance(detector, DHAG):
-        return detector.embed(detector.perturb(X)), np.repeat("perturbed", len(X)), np.zeros(len(X), dtype=int)
+        return detector.embed(detector.invent(X)), np.repeat("perturbed", len(X)), np.zeros(len(X), dtype=int)
     perturbed, labels = detector.perturb(X, return_labels=True)
     n_perturbators = labels.shape[1]
     shown = rng.permutation(labels.size)[:_SHOWN]
@@ -165,7 +166,8 @@ def perturbed(picture: Picture, cells: list[Cell], parts: Split) -> Figure:
     before = _some(np.random.default_rng(cells[0].seed), _training_rows(parts), _IMAGES)
     lines = [("before", before)]
     for cell in cells:
-        after = _fit(cell, parts).perturb(before)
+        detector = _fit(cell, parts)
+        after = detector.perturb(before) if isinstance(detector, DHAG) else detector.invent(before)
         several = after if after.ndim > before.ndim else after[:, None]  # of DHAG's perturbators, or the one of PLAD
         for number, images in enumerate(np.moveaxis(several, 1, 0), start=1):
             name = _name(cell.detector, width=24) + (f"\nperturbator {number}" if several is after else "")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmarks import data, detectors, protocols
 from benchmarks.experiments import Experiment, Picture
-from benchmarks.reporting.kinds import KINDS
+from benchmarks.reporting.kinds import KINDS, PERTURBING
 from benchmarks.running.grid import grid
 from benchmarks.running.records import Cell
 
@@ -90,7 +90,9 @@ def _check(picture, cells, folder):
         detector = detectors.build(cell.detector, cell.seed, labels)
         if kind == "representations" and not hasattr(detector, "embed"):
             raise ValueError(f"pictures of kind {kind!r} take detectors that embed rows, got {cell.detector}")
-        if kind == "perturbed" and (not hasattr(detector, "perturb") or getattr(detector, "space", "input") != "input"):
+        if kind == "perturbed" and (
+            not isinstance(detector, PERTURBING) or getattr(detector, "space", "input") != "input"
+        ):
             raise ValueError(f"pictures of kind {kind!r} take detectors that perturb rows, got {cell.detector}")
 
 

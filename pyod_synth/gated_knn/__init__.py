@@ -20,6 +20,11 @@ evidence of training rows with noise added to them.
 them scores higher.
 
 No row is ever its own neighbour. Nothing is trained by gradients.
+
+**Contributions** of features, as ``explain`` gives them, divide the larger of both kinds of evidence, of which a
+typical row has none: the near one by the squared differences from the nearest remembered rows, in each view by its
+weight; that of the whole by what each feature contributes to it. Evidence below that of a typical row stems from no
+feature more than from another, and is divided equally. What known anomalies add to a score is not divided.
 """
 
 from collections.abc import Callable
@@ -33,7 +38,6 @@ from torch import Tensor
 from pyod_synth.base import CoreDetector, Floats, Rows
 from pyod_synth.core import Core
 from pyod_synth.gated_knn.core import GatedKNNCore
-from pyod_synth.training import by_blocks, computing
 from pyod_synth.validation import Interval
 
 __all__ = ["GatedKNN"]
@@ -73,8 +77,8 @@ class GatedKNN(CoreDetector):
     >>> clf = GatedKNN(contamination=0.05).fit(X)
     >>> clf.predict([[0.0, 0.0], [9.0, -9.0]])
     array([0, 1])
-    >>> clf.feature_shares([[0.0, 9.0]]).round(1)
-    array([[0., 1.]])
+    >>> clf.explain([[0.0, 9.0]]).argmax()
+    np.int64(1)
     """
 
     n_neighbors: int = 5
@@ -102,35 +106,6 @@ class GatedKNN(CoreDetector):
             use_labels=self.use_labels,
             encoder=self.encoder,
         )
-
-    def feature_shares(self, X: Any) -> Floats:
-        """Divide the score of rows among their features, or pixels: where they differ from their neighbours.
-
-        The larger of both kinds of evidence is divided: the near one by the squared differences from the nearest
-        remembered rows, in each view by its weight; that of the whole by what each feature contributes to it. What
-        known anomalies add to a score is not divided.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d) or (n, C, H, W)
-            Rows shaped as in ``fit``; images may come flattened.
-
-        Returns
-        -------
-        ndarray of shape (n, d) or (n, C, H, W), float64
-            Non-negative; each row has a sum of one.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before ``fit``.
-        ValueError
-            As :meth:`decision_function`.
-        """
-        x = self._to_tensor(X)
-        core = cast(GatedKNNCore, self.core_)
-        with computing(x):
-            return by_blocks(core.shares, x).cpu().double().numpy()
 
     def _learn(self, core: Core, rows: Rows) -> dict[str, Any]:
         if rows.y is not None and 0 < rows.y.sum() < len(rows.y):

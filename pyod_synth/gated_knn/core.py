@@ -1,14 +1,17 @@
 """Near evidence, evidence of the whole, and evidence of known anomalies, joined to a score."""
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from pyod_synth.core import Core, Player
+from pyod_synth.gated_knn import inventions
 from pyod_synth.gated_knn.known import Likeness
 from pyod_synth.gated_knn.near import Near, shares
+from pyod_synth.gated_knn.neighbors import Memory
 from pyod_synth.gated_knn.views import make_views
 from pyod_synth.gated_knn.whole import Whole
 from pyod_synth.training import by_blocks
@@ -90,13 +93,49 @@ class GatedKNNCore(Core):
         """Give the rows in all views, side by side."""
         return torch.cat(self.views(x), dim=1)
 
-    def shares(self, x: Tensor) -> Tensor:
+    def contributions(self, x: Tensor, typical: Tensor) -> Tensor:
         """Divide the larger of near evidence and that of the whole among inputs: (batch, *input_shape)."""
-        views = self.views(x)
+        views, column = self.views(x), (-1,) + (1,) * (x.ndim - 1)
         parts = [] if self.near is None else [self.near.shares(views, self.views)]
         parts += [] if self.whole is None else [self.whole.shares(x, views, self.views)]
-        larger = self._evidence(x, views).argmax(dim=1).view(-1, *(1,) * (x.ndim - 1))
-        return shares(torch.where(larger == 0, parts[0], parts[-1]))
+        evidence, larger = (found.view(column) for found in self._evidence(x, views).max(dim=1))
+        divided = shares(torch.where(larger == 0, parts[0], parts[-1]))
+        return evidence.clamp(min=0) * divided + evidence.clamp(max=0) / x[0].numel()
+
+    def nearest_normal(self, x: Tensor, threshold: float) -> Tensor:
+        """Find the nearest of the remembered rows that score as normal.
+
+        Raises
+        ------
+        NotImplementedError
+            For images, of which histograms alone are remembered.
+        """
+        if x.ndim != 2:
+            raise NotImplementedError(
+                "GatedKNN remembers histograms of images and no images; NCAE and NoveltyNormalization restore images"
+            )
+        if self.near is not None:
+            memory = cast(Memory, self.near.memories[0])  # rows as they are
+            rows = memory.rows + memory.centre
+        else:
+            assert self.whole is not None
+            rows = torch.sinh(self.whole.sample + self.whole.origin) / 2  # the last view is asinh(2 x)
+        scores = by_blocks(self.anomaly_score, rows)
+        normal = rows[scores <= max(threshold, scores.min().item())]
+        index = by_blocks(lambda block: torch.cdist(block, normal).argmin(dim=1), x, max(x.shape[1], len(normal)))
+        return normal[index]
+
+    def invent(self, x: Tensor, generator: Generator) -> Tensor:
+        """Invent as for the gate, so many of each kind.
+
+        Raises
+        ------
+        ValueError
+            If there is but one row of a table, since two are needed to go beyond one of them.
+        """
+        if x.ndim == 2 and len(x) == 1:
+            raise ValueError("X must hold at least two rows to invent anomalies from, got 1")
+        return inventions.for_gate(x, math.ceil(len(x) / 2), generator)[0][: len(x)]
 
     def _evidence(self, x: Tensor, views: list[Tensor]) -> Tensor:
         """Give near evidence and that of the whole, where there are both: (batch, 1 or 2)."""

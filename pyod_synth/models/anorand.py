@@ -106,6 +106,31 @@ def invent_anomalies(
         [len(x) - min(max(1, round(anomaly_share * len(x))), len(x) - 1)]
     )
     number = max(len(chosen), round(len(normal) * grown_share / (1 - grown_share)))
+    noisy = grow(chosen, normal, number, noise_level, generator)
+    y = torch.cat([x.new_zeros(len(normal)), x.new_ones(number)]).long()
+    return torch.cat([normal, noisy]), y
+
+
+def grow(chosen: Tensor, others: Tensor, number: int, noise_level: float, generator: torch.Generator | None) -> Tensor:
+    """Grow rows by SMOTE, and add noise to all of them (section 5.1).
+
+    Parameters
+    ----------
+    chosen : Tensor of shape (k, *input_shape), float32
+        At least one row.
+    others : Tensor of shape (n, *input_shape), float32
+        The rows that were not chosen, at least one if there are rows to grow.
+    number : int
+        How many rows to give, at least k.
+    noise_level : float
+        Standard deviation of the noise.
+    generator : torch.Generator or None
+        On the device of the rows.
+
+    Returns
+    -------
+    Tensor of shape (number, *input_shape), float32
+    """
     if len(chosen) == 1:
         grown = chosen.expand(number, *chosen.shape[1:])
     elif number == len(chosen):
@@ -114,15 +139,14 @@ def invent_anomalies(
         smote = SMOTE(
             sampling_strategy={1: number},
             k_neighbors=min(_NEIGHBOURS, len(chosen) - 1),
-            random_state=int(torch.randint(2**31 - 1, (), generator=generator, device=x.device)),
+            random_state=int(torch.randint(2**31 - 1, (), generator=generator, device=chosen.device)),
         )
-        rows = torch.cat([normal, chosen]).flatten(1).cpu().numpy()
+        rows = torch.cat([others, chosen]).flatten(1).cpu().numpy()
         with threadpool_limits(1, user_api="openmp"):  # else its neighbours hang in a forked process
-            rows, labels = smote.fit_resample(rows, np.repeat([0, 1], [len(normal), len(chosen)]))
-        grown = torch.from_numpy(rows[labels == 1]).to(x).view(number, *x.shape[1:])
-    noise = torch.randn(grown.shape, generator=generator, device=x.device, dtype=x.dtype)
-    y = torch.cat([x.new_zeros(len(normal)), x.new_ones(number)]).long()
-    return torch.cat([normal, grown + noise_level * noise]), y
+            rows, labels = smote.fit_resample(rows, np.repeat([0, 1], [len(others), len(chosen)]))
+        grown = torch.from_numpy(rows[labels == 1]).to(chosen).view(number, *chosen.shape[1:])
+    noise = torch.randn(grown.shape, generator=generator, device=chosen.device, dtype=chosen.dtype)
+    return grown + noise_level * noise
 
 
 def anorand_loss(distance: Tensor, logit: Tensor, y: Tensor, w: float) -> Tensor:
@@ -205,6 +229,17 @@ class AnoRandCore(Core):
     def embed(self, x: Tensor) -> Tensor:
         """Join z0 and z1, as the decoder sees them."""
         return torch.cat([silu(self.detection(x)), self.encoder(x)], dim=1)
+
+    def nearest_normal(self, x: Tensor, threshold: float) -> Tensor:
+        """Restore rows."""
+        return by_blocks(lambda rows: self.decoder(self.embed(rows)), x)
+
+    def invent(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Choose some of the rows, grow them to as many as there are in the proportion of training, and add noise."""
+        anomaly_share, grown_share, noise_level = self.invention
+        count = min(max(1, round(len(x) * min(1.0, anomaly_share / grown_share))), len(x))
+        order = torch.randperm(len(x), generator=generator, device=x.device)
+        return grow(x[order[:count]], x[order[count:]], len(x), noise_level, generator)
 
     def distance_and_logit(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Find |x - x^|_2 and the logit of y_mlp for rows (batch, *input_shape): two of (batch,)."""

@@ -172,6 +172,28 @@ class DHAGCore(Core):
         """Latent vectors."""
         return self.encoder(x)
 
+    def invent(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Perturb each row by one perturbator, drawn from those whose perturbation of it counts as abnormal (Eq. 1).
+
+        Raises
+        ------
+        NotImplementedError
+            If latent vectors are perturbed and not rows.
+        """
+        if self.in_latent_space:
+            raise NotImplementedError(
+                "DHAG perturbs latent vectors, which perturb(X) gives, and no rows; DHAG(space='input') perturbs rows"
+            )
+        perturbation, labels = self.perturbations(x, generator)
+        # where all count as normal, any is as good
+        chosen = torch.multinomial(labels + torch.finfo(x.dtype).tiny, 1, generator=generator)[:, 0]
+        return x + perturbation[torch.arange(len(x), device=x.device), chosen]
+
+    def perturbations(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw perturbations of rows (n, *input_shape), (n, L, *shape), and label them with the rows for the batch."""
+        perturbation = by_blocks(lambda rows: self.perturbators(rows, generator), x, in_turn=True)
+        return perturbation, pseudo_labels(perturbation.flatten(2).norm(dim=2), self.n_normal(len(x)))
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class DHAG(DeepDetector):
@@ -269,7 +291,7 @@ class DHAG(DeepDetector):
         return DHAGCore(input_shape, self)
 
     def perturb(self, X: Any, return_labels: bool = False) -> Any:
-        """Show what the perturbators make of rows.
+        """Show what each perturbator makes of rows; :meth:`invent` gives one anomaly for each row.
 
         Parameters
         ----------
@@ -297,11 +319,10 @@ class DHAG(DeepDetector):
         """
         x, core, generator = self._to_tensor(X), cast(DHAGCore, self.core_), self._new_generator()
         with computing(x):
-            perturbation = by_blocks(lambda rows: core.perturbators(rows, generator), x)
-            labels = pseudo_labels(perturbation.flatten(2).norm(dim=2), core.n_normal(len(x))).long().cpu().numpy()
+            perturbation, labels = core.perturbations(x, generator)
         if core.in_latent_space:
             perturbed = self.embed(X)[:, None] + perturbation.cpu().double().numpy()
         else:
             rows = (x[:, None] + perturbation).flatten(0, 1).cpu().numpy()
             perturbed = self.standardizer_.inverse_transform(rows).reshape(*perturbation.shape[:2], *np.shape(X)[1:])
-        return (perturbed, labels) if return_labels else perturbed
+        return (perturbed, labels.long().cpu().numpy()) if return_labels else perturbed

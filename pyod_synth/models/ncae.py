@@ -57,7 +57,7 @@ from torch.nn.functional import normalize, softplus
 from pyod_synth.base import DeepDetector, Floats
 from pyod_synth.core import Core, Player
 from pyod_synth.networks import decoder, encoder
-from pyod_synth.training import computing
+from pyod_synth.training import by_blocks, computing
 from pyod_synth.validation import Interval
 
 _ADVERSARIAL_BETAS = (0.5, 0.999)  # of Adam, as usual where networks are opponents
@@ -176,6 +176,22 @@ class NCAECore(Core):
     def embed(self, x: Tensor) -> Tensor:
         """Latent vectors."""
         return self.f(x)
+
+    def nearest_normal(self, x: Tensor, threshold: float) -> Tensor:
+        """Restore rows."""
+        return by_blocks(lambda rows: self.decode(self.f(rows)), x)
+
+    def invent(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Refuse: what it makes up is normal.
+
+        Raises
+        ------
+        NotImplementedError
+        """
+        raise NotImplementedError(
+            "NCAE invents no anomalies: it generates rows that are normal with high confidence, generate(number); "
+            "PLAD, AnoRand, GatedKNN and DHAG(space='input') invent anomalies"
+        )
 
     def training_loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Loss of f and g: their share of Eq. 7. Moves the latent mean (Eq. 4)."""

@@ -49,6 +49,7 @@ from torch.nn.functional import linear, silu
 from pyod_synth.base import DeepDetector
 from pyod_synth.core import Core
 from pyod_synth.networks import decoder, encoder
+from pyod_synth.training import by_blocks
 from pyod_synth.validation import Interval
 
 # The hard concrete distribution of Louizos et al.: temperature, and the interval that is clipped to [0, 1].
@@ -178,6 +179,10 @@ class NoveltyCore(Core):
     def embed(self, x: Tensor) -> Tensor:
         """Latent vectors."""
         return self.encoder(x)
+
+    def nearest_normal(self, x: Tensor, threshold: float) -> Tensor:
+        """Restore rows."""
+        return by_blocks(lambda rows: self.decoder(self.encoder(rows)), x)
 
     def novelty_scores(self, x: Tensor) -> Tensor:
         """Eq. 5 for rows (batch, *input_shape): S, of shape (batch,)."""

@@ -43,9 +43,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
@@ -53,7 +52,7 @@ from torch.nn.functional import softplus
 from pyod_synth.base import CoreDetector, DeepDetector, Floats
 from pyod_synth.core import Core
 from pyod_synth.networks import decoder, encoder
-from pyod_synth.training import by_blocks, computing
+from pyod_synth.training import by_blocks
 from pyod_synth.validation import Interval, Shape, StrOptions, check_sequence_shape
 
 _BEND = 10.0  # log variance of a code from which its exponential is left for the tangent
@@ -198,6 +197,10 @@ class PLADCore(Core):
         """Last hidden layer of the classifier."""
         return self.classifier[:-1](x)
 
+    def invent(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Perturb each row."""
+        return by_blocks(lambda rows: self.perturbator(rows, generator)[0], x, in_turn=True)
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class PLAD(DeepDetector):
@@ -250,7 +253,7 @@ class PLAD(DeepDetector):
     >>> clf = PLAD(contamination=0.05, epoch_num=20).fit(X)
     >>> clf.labels_.sum()
     np.int64(10)
-    >>> clf.perturb(X[:3]).shape
+    >>> clf.invent(X[:3]).shape
     (3, 2)
 
     Sequences of two channels and ten steps:
@@ -293,35 +296,6 @@ class PLAD(DeepDetector):
         """Make the networks; see :meth:`pyod_synth.base.CoreDetector.build_core`."""
         return PLADCore(input_shape, self)
 
-    def perturb(self, X: Any) -> Floats:
-        """Show what the perturbator makes of rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d), (n, C, T) or (n, C, H, W)
-            Rows shaped as in ``fit``; sequences and images may come flattened.
-
-        Returns
-        -------
-        ndarray of the shape of X, float64
-            One perturbed row for each, in the units of ``X``; the same at every call unless ``random_state`` is None
-            or a RandomState instance.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before ``fit``.
-        ValueError
-            As :meth:`decision_function`.
-        """
-        x, core, generator = self._to_tensor(X), cast(PLADCore, self.core_), self._new_generator()
-        with computing(x):
-            perturbed = by_blocks(lambda rows: core.perturbator(rows, generator)[0], x)
-        rows = self.standardizer_.inverse_transform(perturbed.cpu().numpy())
-        if self._transposes(self.input_shape_):
-            rows = rows.swapaxes(1, 2)
-        return rows.reshape(np.shape(X))
-
     def _check_rows(self, holder: CoreDetector, X: Any, shape: Shape | None, *, fitting: bool) -> Any:
         if fitting and self.sequence_shape is not None:
             if shape is not None:
@@ -334,6 +308,9 @@ class PLAD(DeepDetector):
         if shape is None or not self._transposes(shape):
             return super()._check_rows(holder, X, shape, fitting=fitting)
         return super()._check_rows(holder, X, shape[::-1], fitting=fitting).swapaxes(1, 2)
+
+    def _as_given(self, rows: Floats, shape: Shape) -> Floats:
+        return super()._as_given(rows.swapaxes(1, 2) if self._transposes(self.input_shape_) else rows, shape)
 
     def _transposes(self, shape: Shape) -> bool:
         """Tell whether rows of this shape are sequences that come with the channels last."""

@@ -98,11 +98,11 @@ def test_images_before_and_after():
     before = parts.X_train[np.random.default_rng(1).permutation(len(parts.X_train))[:8]]
     dhag = DHAG(space="input", n_perturbators=2, random_state=1, **SMALL["DHAG"]).fit(parts.X_train)
     plad = PLAD(random_state=1, **SMALL["PLAD"]).fit(parts.X_train)
-    expected = np.stack([before, *dhag.perturb(before).swapaxes(0, 1), plad.perturb(before)])[:, :, 0]
+    expected = np.stack([before, *dhag.perturb(before).swapaxes(0, 1), plad.invent(before)])[:, :, 0]
     low, high = np.sort(expected.ravel())[[int(0.005 * expected.size), -int(0.005 * expected.size) - 1]]
     np.testing.assert_allclose(images, np.clip((expected - low) / (high - low), 0, 1), atol=0.05)
     assert np.abs(images[1:] - images[0]).mean(axis=(1, 2, 3)).min() > 1e-3
-    change = np.abs(plad.perturb(before) - before).mean()
+    change = np.abs(plad.invent(before) - before).mean()
     assert axes[24].get_ylabel() == f"PLAD\nmean change {change:.3f}"
 
 
