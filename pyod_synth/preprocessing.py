@@ -11,6 +11,8 @@ Array = np.ndarray[Any, Any]
 # Scaled values are clipped here: float32 networks stay finite, and nothing real lies this many deviations out.
 _LIMIT = 1e6
 _ROWS = 2**16  # that are scaled at a time: copies of a million rows would be as large as they are
+_LEARNED = ("shrink", "offset", "scale")  # a row is scaled to (x * shrink - offset) / scale
+_DIVISORS = ("shrink", "scale")
 
 
 class Standardizer:
@@ -46,11 +48,53 @@ class Standardizer:
         if self.scaling:
             columns = _as_columns(X)
             magnitude = np.abs(columns).max(axis=0).astype(np.float64)  # 1e100 is beyond float32
-            self._shrink = np.where(magnitude > 1e100, np.exp2(-np.ceil(np.log2(np.maximum(magnitude, 1.0)))), 1.0)
-            # arrays, even where scikit-learn is told to return data frames
-            scaler = MinMaxScaler() if self.scaling == "minmax" else StandardScaler()
-            self._scaler = scaler.set_output(transform="default").fit(columns * self._shrink)
+            self.shrink = np.where(magnitude > 1e100, np.exp2(-np.ceil(np.log2(np.maximum(magnitude, 1.0)))), 1.0)
+            if self.scaling == "minmax":
+                ranges = MinMaxScaler().fit(columns * self.shrink)
+                self.offset, self.scale = ranges.data_min_, 1 / ranges.scale_
+            else:
+                moments = StandardScaler().fit(columns * self.shrink)
+                self.offset, self.scale = moments.mean_, moments.scale_
         return self
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """What was learned: float64 arrays with a number for each feature or channel; none without scaling."""
+        return {name: getattr(self, name) for name in _LEARNED} if self.scaling else {}
+
+    @classmethod
+    def from_state(cls, scaling: bool | str, state: dict[str, Array], size: int) -> Self:
+        """Make a fitted standardizer of what another one has learned.
+
+        Parameters
+        ----------
+        scaling : bool or "minmax"
+        state : dict of str to ndarray
+            As :attr:`state`.
+        size : int
+            Number of features or channels.
+
+        Returns
+        -------
+        Standardizer
+
+        Raises
+        ------
+        ValueError
+            If the state is not one of this scaling and size.
+        """
+        expected = {name: (np.dtype(np.float64), (size,)) for name in _LEARNED} if scaling else {}
+        if {name: (array.dtype, array.shape) for name, array in state.items()} != expected:
+            raise ValueError(
+                f"the arrays of the scaling must be {list(expected)}, one float64 for each of {size} features"
+            )
+        if not all(np.isfinite(array).all() for array in state.values()) or not all(
+            state[name].all() for name in _DIVISORS if scaling
+        ):
+            raise ValueError("the arrays of the scaling hold values that no scaling has")
+        standardizer = cls(scaling)
+        vars(standardizer).update(state)
+        return standardizer
 
     def transform(self, X: Array) -> Array:
         """Scale rows.
@@ -68,7 +112,7 @@ class Standardizer:
         for start in range(0, len(X), _ROWS):
             rows = X[start : start + _ROWS]
             if self.scaling:
-                rows = _from_columns(self._scaler.transform(_as_columns(rows) * self._shrink), rows.shape)
+                rows = _from_columns((_as_columns(rows) * self.shrink - self.offset) / self.scale, rows.shape)
             scaled[start : start + _ROWS] = np.clip(rows, -_LIMIT, _LIMIT)
         return scaled
 
@@ -85,7 +129,7 @@ class Standardizer:
         """
         X = X.astype(np.float64)
         if self.scaling:
-            X = _from_columns(self._scaler.inverse_transform(_as_columns(X)) / self._shrink, X.shape)
+            X = _from_columns((_as_columns(X) * self.scale + self.offset) / self.shrink, X.shape)
         return X
 
 

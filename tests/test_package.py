@@ -51,6 +51,7 @@ def imports(path):
 LAYERS = [
     {"documentation", "validation", "preprocessing", "seeding", "core", "networks", "adengine"},
     {"training", "pyod_compat"},
+    {"persistence"},
     {"base"},
     {"models"},
     {"gated_knn"},

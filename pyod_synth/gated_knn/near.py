@@ -24,8 +24,8 @@ class Near(nn.Module):
 
     Parameters
     ----------
-    count : int
-        Number of views.
+    sizes : list of int
+        Of the views.
     n_neighbors : int
     """
 
@@ -33,9 +33,10 @@ class Near(nn.Module):
     deviation: Tensor
     weights: Tensor
 
-    def __init__(self, count: int, n_neighbors: int):
+    def __init__(self, sizes: list[int], n_neighbors: int):
         super().__init__()
-        self.memories = Memories(count, n_neighbors)
+        count = len(sizes)
+        self.memories = Memories(sizes, n_neighbors)
         self.register_buffer("mean", torch.zeros(count))
         self.register_buffer("deviation", torch.ones(count))
         self.register_buffer("weights", torch.full((count,), 1 / count))
