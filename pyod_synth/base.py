@@ -18,6 +18,7 @@ from typing_extensions import Self
 
 from pyod_synth.core import Core
 from pyod_synth.documentation import complete
+from pyod_synth.export import export_detector
 from pyod_synth.persistence import save_detector
 from pyod_synth.preprocessing import Standardizer
 from pyod_synth.pyod_compat import PyODDetector
@@ -256,6 +257,51 @@ class CoreDetector(_Attributes, PyODDetector):
         True
         """
         save_detector(self, path)
+
+    def export_onnx(self, path: str | os.PathLike[str], dtype: str = "float64") -> None:
+        """Write scaling, score and threshold as one ONNX graph, for programs without Python. Needs the extra ``onnx``.
+
+        The graph's input ``X``, of shape (n, *input_shape_) for any n, takes rows in the units of the training rows. It
+        gives ``score``, float64 of shape (n,), that of :meth:`decision_function` to 1e-5 of the scores' size, and
+        ``label``, int64 of shape (n,): 1 where the score is above ``threshold_``.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A file that is there is replaced, in one step.
+        dtype : {"float64", "float32"}, default="float64"
+            Of ``X``. The rows are scaled in float64 in either case.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ImportError
+            Without the extra.
+        ValueError
+            If ``dtype`` is another, or ``contamination`` a PyThresh object, whose labels are no threshold.
+        NotImplementedError
+            If the score is no graph of ONNX's operations, as with an ``encoder`` that leaves torch.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from onnxruntime import InferenceSession
+        >>> from pyod_synth import DHAG
+        >>> X = np.random.default_rng(0).normal(size=(200, 2))
+        >>> clf = DHAG(epoch_num=5).fit(X)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     clf.export_onnx(Path(folder) / "clf.onnx")
+        ...     session = InferenceSession(Path(folder) / "clf.onnx")
+        >>> score, label = session.run(None, {"X": X})
+        >>> bool(np.allclose(score, clf.decision_function(X), atol=1e-4))
+        True
+        """
+        export_detector(self, path, dtype)
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep the networks on the CPU in pickles and copies: torch loads a GPU's tensors on machines with one only."""

@@ -41,7 +41,7 @@ FORMAT = 1  # of the files that are written; those of lower numbers are read too
 # what may be set after a fit, since it says nothing of what the fit has learned
 _FREE = {"contamination", "device", "random_state", "verbose"}
 _INSTEAD = {
-    "contamination": "set_params(contamination=0.1), or another share, leaves threshold_ and labels_ as they are",
+    "contamination": "set_params(contamination=0.1), or another share, makes predict go by threshold_, which stays",
     "random_state": "set_params(random_state=0), or another integer, changes nothing of a fitted detector",
     "encoder": "fit a detector on the features that it gives, as a table",
 }
@@ -63,7 +63,7 @@ def save_detector(clf: Any, path: str | os.PathLike[str]) -> None:
     tensors = _tensors(clf)
     text = json.dumps(header)
     metadata = {"pyod_synth format": str(FORMAT), "header": text, "sha256": _checksum(text, tensors)}
-    _write(Path(path), to_bytes(tensors, metadata))
+    write_whole(path, to_bytes(tensors, metadata))
 
 
 def load_detector(path: str | os.PathLike[str], detectors: Mapping[str, type[Any]]) -> Any:
@@ -175,12 +175,13 @@ def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Write a file whole, or leave what was there."""
+def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file, or leave what was there."""
+    path = Path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with temporary.open("xb") as file:

@@ -9,10 +9,15 @@ from typing_extensions import Self
 Array = np.ndarray[Any, Any]
 
 # Scaled values are clipped here: float32 networks stay finite, and nothing real lies this many deviations out.
-_LIMIT = 1e6
+LIMIT = 1e6
 _ROWS = 2**16  # that are scaled at a time: copies of a million rows would be as large as they are
-_LEARNED = ("shrink", "offset", "scale")  # a row is scaled to (x * shrink - offset) / scale
+_LEARNED = ("shrink", "offset", "scale")
 _DIVISORS = ("shrink", "scale")
+
+
+def scaled(x: Any, state: dict[str, Any]) -> Any:
+    """Scale float64 arrays or tensors by a :attr:`Standardizer.state`, whose arrays are broadcast against them."""
+    return (x * state["shrink"] - state["offset"]) / state["scale"] if state else x
 
 
 class Standardizer:
@@ -108,13 +113,13 @@ class Standardizer:
         ndarray of the same shape, float32
             Clipped to +-1e6.
         """
-        scaled = np.empty(X.shape, dtype=np.float32)
+        result = np.empty(X.shape, dtype=np.float32)
         for start in range(0, len(X), _ROWS):
             rows = X[start : start + _ROWS]
             if self.scaling:
-                rows = _from_columns((_as_columns(rows) * self.shrink - self.offset) / self.scale, rows.shape)
-            scaled[start : start + _ROWS] = np.clip(rows, -_LIMIT, _LIMIT)
-        return scaled
+                rows = _from_columns(scaled(_as_columns(rows), self.state), rows.shape)
+            result[start : start + _ROWS] = np.clip(rows, -LIMIT, LIMIT)
+        return result
 
     def inverse_transform(self, X: Array) -> Array:
         """Return scaled rows to their original units.

@@ -52,6 +52,7 @@ LAYERS = [
     {"documentation", "validation", "preprocessing", "seeding", "core", "networks", "adengine"},
     {"training", "pyod_compat"},
     {"persistence"},
+    {"export"},
     {"base"},
     {"models"},
     {"gated_knn"},

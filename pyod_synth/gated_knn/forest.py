@@ -26,13 +26,13 @@ class Forest(nn.Module):
     feature: Tensor  # (nodes,), int32
     threshold: Tensor  # (nodes,), float32
     votes: Tensor  # (nodes,), float32: share of class 1 among the training rows there
-    depth: Tensor  # (), int32: most steps from a root to a leaf
 
     def __init__(self, size: int):
         super().__init__()
         self.size = size
-        for name in ("roots", "feature", "depth"):
-            self.register_buffer(name, torch.zeros(() if name == "depth" else 0, dtype=torch.int32))
+        self.depth = 0  # most steps from a root to a leaf
+        self.register_buffer("roots", torch.zeros(0, dtype=torch.int32))
+        self.register_buffer("feature", torch.zeros(0, dtype=torch.int32))
         self.register_buffer("branches", torch.zeros(0, 2, dtype=torch.int32))
         self.register_buffer("threshold", torch.zeros(0))
         self.register_buffer("votes", torch.zeros(0))
@@ -59,21 +59,23 @@ class Forest(nn.Module):
             "feature": np.where(is_leaf, 0, np.concatenate([tree.feature for tree in trees])),
             "threshold": np.where(is_leaf, 0, _below(np.concatenate([tree.threshold for tree in trees]))),
             "votes": counts[:, 1] / counts.sum(axis=1),
-            "depth": np.array(max(tree.max_depth for tree in trees)),
         }
         for name, array in arrays.items():
             setattr(self, name, torch.from_numpy(array).to(getattr(self, name)))
+        self.depth = max(tree.max_depth for tree in trees)
 
     def forward(self, x: Tensor) -> Tensor:
         """Give the mean vote of the trees for rows (batch, size): (batch,)."""
+        if torch.compiler.is_compiling():  # to a graph, which has no loops
+            return self._votes(x)
         return torch.cat([self._votes(rows) for rows in x.split(_ROWS)])
 
     def _votes(self, x: Tensor) -> Tensor:
-        n, trees = len(x), len(self.roots)
+        n, trees = x.shape[0], len(self.roots)
         children, values = self.branches.flatten(), x.flatten()
         node = self.roots.repeat(n)
         start = (x.shape[1] * torch.arange(n, dtype=torch.int32, device=x.device)).repeat_interleave(trees)
-        for _ in range(int(self.depth)):
+        for _ in range(self.depth):
             value = values.index_select(0, start + self.feature.index_select(0, node))
             right = value > self.threshold.index_select(0, node)
             node = children.index_select(0, 2 * node + right)
@@ -87,7 +89,7 @@ def _below(threshold: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _check_trees(forest: Forest, keys: Any) -> None:
-    """Refuse loaded trees that lead somewhere else than to a leaf."""
+    """Refuse loaded trees that lead somewhere else than to a leaf, and measure the others."""
     nodes = len(forest.feature)
     if {len(forest.branches), len(forest.threshold), len(forest.votes)} != {nodes}:
         raise ValueError("the arrays of the forest are not of the same length")
@@ -97,7 +99,10 @@ def _check_trees(forest: Forest, keys: Any) -> None:
     forward = (forest.branches >= own).all() and (forest.branches < nodes).all()
     within = all(
         ((numbers >= 0) & (numbers < limit)).all()
-        for numbers, limit in ((forest.roots, nodes), (forest.feature, forest.size), (forest.depth, nodes + 1))
+        for numbers, limit in ((forest.roots, nodes), (forest.feature, forest.size))
     )
     if not (forward and within):
         raise ValueError("the trees of the forest lead out of it")
+    level, forest.depth = forest.roots.unique(), 0
+    while not torch.equal(below := forest.branches[level].unique(), level):  # only leaves lead to themselves
+        level, forest.depth = below, forest.depth + 1

@@ -96,6 +96,8 @@ def _nearest_by_product(x: Tensor, rows: Tensor, k: int, left_out: Tensor | None
     # |r|^2 - 2 x r in one product, without |x|^2, which changes no order
     keys = torch.cat([-2 * rows, rows.square().sum(dim=1, keepdim=True)], dim=1).T
     padded = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
+    if torch.compiler.is_compiling():  # to a graph, which has no loops
+        return (padded @ keys).topk(k, largest=False, sorted=False).indices
     step = max(1, _PRODUCT // len(rows))
     squares = x.new_empty(min(step, len(x)), len(rows))  # once: fresh memory takes longer than the product
     found = []

@@ -119,7 +119,7 @@ class Whole(nn.Module):
     def _outside(self, images: Tensor) -> Tensor:
         """Give how far the mean of a channel, the farthest, lies outside the range of the remembered images."""
         off = (images.mean(dim=(2, 3)) - self.centre).abs() / self.scale
-        return (off.amax(dim=1) - 1 - _ROUNDING).clamp(min=0, max=_FARTHEST)
+        return (off.amax(dim=1) - 1 - _ROUNDING).clamp(min=0.0, max=_FARTHEST)
 
     def _bounded(self, x: Tensor) -> Tensor:
         """Give each feature's contribution to the second statistic."""
