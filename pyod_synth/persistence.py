@@ -200,7 +200,8 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
 def _read(path: str | os.PathLike[str]) -> tuple[Any, dict[str, Tensor]]:
     """Read a file that is whole and of a known format."""
     try:
-        with safe_open(path, framework="pt") as file:
+        # open says more clearly what is wrong with a path
+        with open(path, "rb"), safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             number = metadata.get("pyod_synth format", "")
             _require(number != "", "it was not written by a detector's save")
