@@ -42,8 +42,10 @@ def export_detector(clf: Any, path: str | os.PathLike[str], dtype: str) -> None:
                 program, input_names=["X"], output_names=["score", "label"], dynamo=True, verbose=False
             )
     except Exception as error:  # torch has many ways to say so
+        reason = str(error).partition("\n")[0]
         raise NotImplementedError(
-            f"The score of this {name} is no graph of ONNX's operations; save writes it for pyod_synth.load"
+            f"The score of this {name} is no graph of ONNX's operations ({reason}); programs with Python can take what "
+            "save writes, or a pickle"
         ) from error
     assert graph is not None  # it is where no file is named
     write_whole(path, graph.model_proto.SerializeToString())

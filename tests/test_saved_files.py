@@ -327,7 +327,7 @@ TENSORS = {
     ),
     "reaches": ("GatedKNN_table", {"core.near.memories.0.reach": torch.zeros(5)}, "as many reaches as rows"),
     "columns": ("GatedKNN_table", {"core.near.memories.0.rows": torch.zeros(8, 4)}, "size mismatch"),
-    "dimensions": ("GatedKNN_table", {"core.near.memories.0.rows": torch.zeros(24)}, "size mismatch"),
+    "dimensions": ("GatedKNN_table", {"core.near.memories.0.centre": torch.zeros(3, 1)}, "size mismatch"),
 }
 
 
