@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.ndimage import uniform_filter
 from scipy.optimize import minimize
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
@@ -406,6 +407,32 @@ def test_labels_that_tell_nothing_apart(rows, new, label):
     y = np.full(len(rows), label)
     expected = GatedKNN().fit(rows).decision_function(new)
     np.testing.assert_array_equal(GatedKNN(use_labels=True).fit(rows, y).decision_function(new), expected)
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 9])
+@pytest.mark.parametrize("weight", [None, "balanced_subsample"])
+def test_forest_of_arrays_votes_as_that_of_scikit_learn(decimals, weight):
+    rng = np.random.default_rng(0)
+    x = (0.1 * rng.normal(size=(400, 5)).round(decimals)).astype(np.float32)
+    y = (x.sum(axis=1) + 0.1 * rng.normal(size=400) > 0.3).astype(int)
+    fitted = RandomForestClassifier(30, class_weight=weight, random_state=0).fit(x, y)
+    core, fresh = (GatedKNN(use_labels=True).build_core((5,)) for _ in range(2))
+    forest = core.likeness.forest
+    assert not forest.is_planted
+    forest.plant(fitted)
+    assert forest.is_planted
+    assert forest.depth == max(tree.get_depth() for tree in fitted.estimators_) > 3
+    # beside rows of all kinds those that lie on the thresholds, or as near to them as float32 can
+    thresholds = np.concatenate([tree.tree_.threshold for tree in fitted.estimators_]).astype(np.float32)
+    on = rng.choice(thresholds, size=(3000, 5))
+    rows = np.concatenate([x, rng.normal(size=(300, 5)), on, np.nextafter(on, np.float32(9)), 1e6 * x, x[:1] * 0])
+    rows = rows.astype(np.float32)
+    expected = fitted.predict_proba(rows)[:, 1]
+    np.testing.assert_allclose(forest(torch.from_numpy(rows)), expected, rtol=0, atol=2e-7)
+    assert len(np.unique(expected)) > 20
+    fresh.load_state_dict(core.state_dict())
+    assert fresh.likeness.forest.depth == forest.depth
+    assert torch.equal(fresh.likeness.forest(torch.from_numpy(rows)), forest(torch.from_numpy(rows)))
 
 
 def test_images_with_known_anomalies():

@@ -48,9 +48,8 @@ class Forest(nn.Module):
         trees = [tree.tree_ for tree in forest.estimators_]
         starts = np.cumsum([0, *(tree.node_count for tree in trees)])
         itself = np.arange(starts[-1])
-        children = np.concatenate(
-            [start + np.stack([t.children_left, t.children_right], 1) for start, t in zip(starts, trees, strict=False)]
-        )
+        own = [np.stack([tree.children_left, tree.children_right], axis=1) for tree in trees]
+        children = np.concatenate([start + pair for start, pair in zip(starts[:-1], own, strict=True)])
         is_leaf = np.concatenate([tree.children_left < 0 for tree in trees])
         counts = np.concatenate([tree.value[:, 0] for tree in trees])
         arrays = {
