@@ -107,6 +107,9 @@ class CoreDetector(_Attributes, PyODDetector):
     def build_core(self, input_shape: tuple[int, ...]) -> Core:
         """Make the untrained networks, on the CPU; their first weights are seeded from outside.
 
+        They follow from the parameters and the shape alone, for :func:`pyod_synth.load` makes them again, on torch's
+        device "meta" first.
+
         Parameters
         ----------
         input_shape : tuple of int

@@ -170,7 +170,8 @@ def test_answers_are_the_same_in_another_process(detector, table, images, labell
         expected.append(answers(clf, new))
         folders.append(folder)
     code = (
-        "import sys, numpy as np, pyod_synth; from pathlib import Path; from tests.detectors import answers\n"
+        f"import sys, numpy as np, pyod_synth, {detector.__module__}; from pathlib import Path\n"
+        "from tests.detectors import answers\n"
         "for folder in map(Path, sys.argv[1:]):\n"
         "    np.savez(folder / 'answers', **answers(pyod_synth.load(folder / 'clf'), np.load(folder / 'X.npy')))"
     )
