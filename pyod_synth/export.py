@@ -31,7 +31,7 @@ def export_detector(clf: Any, path: str | os.PathLike[str], dtype: str) -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError(f"export_onnx needs {error.name}: pip install pyod_synth[onnx]") from error
-    rows = torch.zeros(2, *clf.input_shape_, dtype=_TYPES[dtype])
+    rows = torch.zeros(2, *clf.input_shape_, dtype=_TYPES[dtype], device="cpu")
     try:
         # traced here, and not by torch.onnx, which makes the number of rows a constant where it cannot do otherwise
         with torch.inference_mode(False), torch.no_grad():

@@ -42,7 +42,7 @@ FORMAT = 1  # of the files that are written; those of lower numbers are read too
 _FREE = {"contamination", "device", "random_state", "verbose"}
 _INSTEAD = {
     "contamination": "set_params(contamination=0.1), or another share, makes predict go by threshold_, which stays",
-    "random_state": "set_params(random_state=0), or another integer, changes nothing of a fitted detector",
+    "random_state": "set_params(random_state=0), or another integer, changes no score",
     "encoder": "fit a detector on the features that it gives, as a table",
 }
 _ROOM = 2**20  # bytes that building any core may ask for
@@ -213,7 +213,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[Any, dict[str, Tensor]]:
         text = metadata.get("header", "")
         _require(metadata.get("sha256") == _checksum(text, tensors), "it is damaged: its checksum is another")
         return json.loads(text), tensors
-    except (OSError, ValueError):
+    except (OSError, ValueError, MemoryError):
         raise
     except Exception as error:  # whatever safetensors says of bytes that it cannot read, or JSON of deep nesting
         raise ValueError(f"it is damaged, or was not written by a detector's save ({error})") from error
@@ -231,7 +231,7 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _construct(detector: type[Any], parameters: Any) -> Any:
     """Make an unfitted detector; a parameter that is not in the file, since it is older, has its default."""
     _require(isinstance(parameters, dict), "its header holds no parameters")
-    unknown = sorted(parameters.keys() - detector().get_params(deep=False).keys())
+    unknown = sorted(parameters.keys() - set(detector._get_param_names()))
     _require(not unknown, f"{detector.__name__} has no parameters {unknown}")
     parameters = {name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()}
     try:

@@ -304,6 +304,18 @@ def test_encoder_gives_a_view():
     assert clf.core_.views.encoder is not encoder
 
 
+@pytest.mark.parametrize("encoder", [Brightness(), lambda x: x.flatten(1)])
+def test_an_encoder_is_code_and_not_saved(encoder, tmp_path):
+    X = np.random.default_rng(0).uniform(size=(30, 1, 4, 4))
+    clf = GatedKNN(encoder=encoder).fit(X)
+    message = "The 'encoder' parameter of GatedKNN cannot be saved as data: .*; fit a detector on the features"
+    with pytest.raises(ValueError, match=message):
+        clf.save(tmp_path / "clf")
+    with pytest.raises(ValueError, match="The 'encoder' parameter of GatedKNN was .* in its fit, and is None now"):
+        clf.set_params(encoder=None).save(tmp_path / "clf")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(("contaminated", "found"), [(None, True), (True, True), (False, False)])
 def test_anomalies_that_vouch_for_each_other(contaminated, found):
     rng = np.random.default_rng(0)

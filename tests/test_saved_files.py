@@ -269,9 +269,7 @@ def test_hostile_headers(name, tmp_path):
         pyod_synth.load(path)
 
 
-@pytest.mark.parametrize(
-    "text", ["[" * 100_000, "{", "", '{"class": ' + "9" * 10_000 + "}", "\ud800".encode("utf-8", "replace").decode()]
-)
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "", '{"class": ' + "9" * 10_000 + "}"])
 def test_hostile_json(text, tmp_path):
     metadata, tensors = take_apart(NEWEST / "PLAD_table.safetensors")
     put_together(tmp_path / "clf", metadata | {"header": text}, tensors)
