@@ -231,7 +231,7 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _construct(detector: type[Any], parameters: Any) -> Any:
     """Make an unfitted detector; a parameter that is not in the file, since it is older, has its default."""
     _require(isinstance(parameters, dict), "its header holds no parameters")
-    unknown = sorted(parameters.keys() - set(detector._get_param_names()))
+    unknown = sorted(parameters.keys() - detector().get_params(deep=False).keys())
     _require(not unknown, f"{detector.__name__} has no parameters {unknown}")
     parameters = {name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()}
     try:

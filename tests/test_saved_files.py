@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 import pyod_synth
 from pyod_synth.persistence import FORMAT
+from tests.kept_models.make import make
 
 FOLDER = Path(__file__).parent / "kept_models"
 FORMATS = sorted(FOLDER.glob("format_*"))
@@ -73,6 +74,11 @@ def test_every_format_has_files_of_every_detector_of_its_time():
         name for name, detector in pyod_synth.all_detectors().items() if detector.__module__.startswith("pyod_synth.")
     }
     assert ours <= {path.stem.split("_")[0] for path in NEWEST.glob("*_table.safetensors")}
+
+
+def test_they_can_be_made_anew(tmp_path):
+    make(tmp_path / "new")
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {path.name for path in NEWEST.iterdir()}
 
 
 @pytest.mark.parametrize("path", KEPT.values(), ids=KEPT)
