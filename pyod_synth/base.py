@@ -1,6 +1,7 @@
 """The estimator around every core: validate, scale, seed, train, score, threshold."""
 
 import math
+import os
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
@@ -17,6 +18,8 @@ from typing_extensions import Self
 
 from pyod_synth.core import Core
 from pyod_synth.documentation import complete
+from pyod_synth.export import export_detector
+from pyod_synth.persistence import save_detector
 from pyod_synth.preprocessing import Standardizer
 from pyod_synth.pyod_compat import PyODDetector
 from pyod_synth.seeding import RandomState, draw_seed, initializing, new_generator
@@ -55,6 +58,7 @@ class _Attributes:
     input_shape_: tuple[int, ...]
     usual_: Floats
     history_: list[float]
+    _fitted_with: dict[str, Any]  # the parameters of the fit
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Rows:
     y: Tensor | None
     standardizer: Standardizer
     usual: Floats
-    names: dict[str, Any]  # n_features_in_, and feature_names_in_ of a data frame
+    names: dict[str, Any]  # n_features_in_, feature_names_in_ of a data frame, and the parameters of the fit
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -110,6 +114,9 @@ class CoreDetector(_Attributes, PyODDetector):
     @abstractmethod
     def build_core(self, input_shape: tuple[int, ...]) -> Core:
         """Make the untrained networks, on the CPU; their first weights are seeded from outside.
+
+        They follow from the parameters and the shape alone, for :func:`pyod_synth.load` makes them again, on torch's
+        device "meta" first.
 
         Parameters
         ----------
@@ -317,6 +324,86 @@ class CoreDetector(_Attributes, PyODDetector):
         fitted._process_decision_scores()
         return self._become(fitted)
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted detector to a file that is data, not code; :func:`pyod_synth.load` reads it.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A file that is there is replaced, in one step: a save that fails leaves it as it was.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            If a parameter cannot be written as data, as a PyThresh object, a RandomState instance or an ``encoder``, or
+            was changed since the fit; the message names it and says what to do. Of the parameters only
+            ``contamination``, ``device``, ``random_state`` and ``verbose`` may differ from those of the fit.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> import pyod_synth
+        >>> X = np.random.default_rng(0).normal(size=(200, 2))
+        >>> clf = pyod_synth.GatedKNN().fit(X)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     clf.save(Path(folder) / "clf.safetensors")
+        ...     loaded = pyod_synth.load(Path(folder) / "clf.safetensors")
+        >>> bool((loaded.decision_function(X) == clf.decision_function(X)).all())
+        True
+        """
+        save_detector(self, path)
+
+    def export_onnx(self, path: str | os.PathLike[str], dtype: str = "float64") -> None:
+        """Write scaling, score and threshold as one ONNX graph, for programs without Python. Needs the extra ``onnx``.
+
+        The graph's input ``X``, of shape (n, *input_shape_) for any n, takes rows in the units of the training rows. It
+        gives ``score``, float64 of shape (n,), that of :meth:`decision_function` to 1e-5 of the scores' size, and
+        ``label``, int64 of shape (n,): 1 where the score is above ``threshold_``.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A file that is there is replaced, in one step.
+        dtype : {"float64", "float32"}, default="float64"
+            Of ``X``. The rows are scaled in float64 in either case.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ImportError
+            Without the extra.
+        ValueError
+            If ``dtype`` is another, or ``contamination`` a PyThresh object, whose labels are no threshold.
+        NotImplementedError
+            If the score is no graph of ONNX's operations, as with an ``encoder`` that leaves torch.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from onnxruntime import InferenceSession
+        >>> from pyod_synth import DHAG
+        >>> X = np.random.default_rng(0).normal(size=(200, 2))
+        >>> clf = DHAG(epoch_num=5).fit(X)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     clf.export_onnx(Path(folder) / "clf.onnx")
+        ...     session = InferenceSession(Path(folder) / "clf.onnx")
+        >>> score, label = session.run(None, {"X": X})
+        >>> bool(np.allclose(score, clf.decision_function(X), atol=1e-4))
+        True
+        """
+        export_detector(self, path, dtype)
+
     def __getstate__(self) -> dict[str, Any]:
         """Keep the networks on the CPU in pickles and copies: torch loads a GPU's tensors on machines with one only."""
         state = dict(super().__getstate__())
@@ -338,9 +425,11 @@ class CoreDetector(_Attributes, PyODDetector):
         """Check parameters, rows and labels, and scale the rows; nothing is set on the detector."""
         check_parameters(self)
         device = check_device(self.device)
-        holder = self._copy(self.get_params(deep=False))
+        parameters = self.get_params(deep=False)
+        holder = self._copy(parameters)
         X = self._check_rows(holder, X, check_image_shape(self.image_shape), fitting=True)
         names = {name: value for name, value in vars(holder).items() if name.endswith("_in_")}
+        names["_fitted_with"] = parameters
         labels = torch.from_numpy(check_labels(y, X)) if self.use_labels else None
         standardizer = Standardizer(self.preprocessing).fit(X)
         x = torch.from_numpy(standardizer.transform(X)).to(device)

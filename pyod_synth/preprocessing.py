@@ -15,6 +15,13 @@ _FAR = 100.0
 _FAR_UNSCALED = 1e6  # of rows that are not scaled, whose units are not known
 _LARGEST = np.finfo(np.float64).max
 _BLOCK_ELEMENTS = 2**22  # that are scaled at a time: copies of a million rows would be as large as they are
+_LEARNED = ("unit_", "offset_", "mean_", "scale_")
+_DIVISORS = ("unit_", "scale_")
+
+
+def scaled(x: Any, state: dict[str, Any]) -> Any:
+    """Scale float64 arrays or tensors by a :attr:`Standardizer.state`, whose arrays are broadcast against them."""
+    return (x * state["unit_"] - state["offset_"] - state["mean_"]) / state["scale_"]
 
 
 class Standardizer:
@@ -87,6 +94,47 @@ class Standardizer:
             self.scale_ = np.where(varies, np.sqrt(moments.var_), 1.0)
         return self
 
+    @property
+    def state(self) -> dict[str, Array]:
+        """What was learned: float64 arrays with a number for each feature or channel."""
+        return {name: getattr(self, name) for name in _LEARNED}
+
+    @classmethod
+    def from_state(cls, scaling: bool | str, state: dict[str, Array], size: int) -> Self:
+        """Make a fitted standardizer of what another one has learned.
+
+        Parameters
+        ----------
+        scaling : bool or "minmax"
+        state : dict of str to ndarray
+            As :attr:`state`.
+        size : int
+            Number of features or channels.
+
+        Returns
+        -------
+        Standardizer
+
+        Raises
+        ------
+        ValueError
+            If the state is not one of this size.
+        """
+        expected = {name: (np.dtype(np.float64), (size,)) for name in _LEARNED}
+        if {name: (array.dtype, array.shape) for name, array in state.items()} != expected:
+            raise ValueError(
+                f"the arrays of the scaling must be {list(expected)}, one float64 for each of {size} features"
+            )
+        if not all(np.isfinite(array).all() for array in state.values()) or not all(
+            state[name].all() for name in _DIVISORS
+        ):
+            raise ValueError("the arrays of the scaling hold values that no scaling has")
+        if not scaling and any((state[name] != (name in _DIVISORS)).any() for name in _LEARNED):
+            raise ValueError("the arrays of the scaling are not those of no scaling")
+        standardizer = cls(scaling)
+        vars(standardizer).update(state)
+        return standardizer
+
     def transform(self, X: Array) -> Array:
         """Scale rows.
 
@@ -131,11 +179,8 @@ class Standardizer:
 
     def _scale(self, X: Array) -> Array:
         """Give z in float64; infinite beyond float64."""
-        unit, offset, mean, scale = (
-            self._beside(each, X) for each in (self.unit_, self.offset_, self.mean_, self.scale_)
-        )
         with np.errstate(over="ignore"):
-            return (X * unit - offset - mean) / scale
+            return scaled(X, {name: self._beside(array, X) for name, array in self.state.items()})
 
     @staticmethod
     def _beside(each: Array, X: Array) -> Array:

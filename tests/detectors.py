@@ -46,3 +46,18 @@ def finds_far_rows(detector):
 def assert_same(actual, expected):
     """Check that results are the same but for the rounding of float32: 1e-5 of the largest."""
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def answers(clf, X):
+    """Everything that a fitted detector says of rows, and of its training rows."""
+    return {
+        "scores": clf.decision_function(X),
+        "labels": clf.predict(X),
+        "linear": clf.predict_proba(X),
+        "unify": clf.predict_proba(X, method="unify"),
+        "confidence": clf.predict_confidence(X),
+        "embedding": clf.embed(X),
+        "training scores": clf.decision_scores_,
+        "training labels": clf.labels_,
+        "threshold": np.array(clf.threshold_),
+    }

@@ -106,7 +106,7 @@ def run(folder, *arguments):
     )
 
 
-@pytest.mark.parametrize("tests", ["test_contract.py", "test_stages.py"])
+@pytest.mark.parametrize("tests", ["test_contract.py", "test_stages.py", "test_persistence.py"])
 def test_it_keeps_the_contract(folder, tests):
     done = run(folder, "pytest", "-q", "-p", "another", "-p", "no:cacheprovider", "-k", "NoisyAuto", f"tests/{tests}")
     assert done.returncode == 0, done.stdout[-3000:]

@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.ndimage import uniform_filter
 from scipy.optimize import minimize
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
@@ -293,7 +294,7 @@ def test_encoder_gives_a_view():
     brighter = X[:3] + 20
     encoder = Brightness()
     plain, clf = GatedKNN(contaminated=False).fit(X), GatedKNN(contaminated=False, encoder=encoder).fit(X)
-    assert clf.core_.views.count == plain.core_.views.count + 1
+    assert len(clf.core_.views.sizes) == len(plain.core_.views.sizes) + 1
     assert plain.decision_function(brighter).max() < plain.decision_scores_.max() + 1e-3
     weights = clf.core_.near.weights
     assert (clf.decision_function(brighter).max() > clf.decision_scores_.max()) == (weights[-1].item() > 0)
@@ -301,6 +302,18 @@ def test_encoder_gives_a_view():
     assert_same(copied.decision_function(brighter), clf.decision_function(brighter))
     assert encoder.factor.dtype == torch.float32
     assert clf.core_.views.encoder is not encoder
+
+
+@pytest.mark.parametrize("encoder", [Brightness(), lambda x: x.flatten(1)])
+def test_an_encoder_is_code_and_not_saved(encoder, tmp_path):
+    X = np.random.default_rng(0).uniform(size=(30, 1, 4, 4))
+    clf = GatedKNN(encoder=encoder).fit(X)
+    message = "The 'encoder' parameter of GatedKNN cannot be saved as data: .*; fit a detector on the features"
+    with pytest.raises(ValueError, match=message):
+        clf.save(tmp_path / "clf")
+    with pytest.raises(ValueError, match="The 'encoder' parameter of GatedKNN was .* in its fit, and is None now"):
+        clf.set_params(encoder=None).save(tmp_path / "clf")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("contaminated", "found"), [(None, True), (True, True), (False, False)])
@@ -336,7 +349,7 @@ def test_weights_load_into_a_fresh_core(rows, new, use_labels):
     torch.save(clf.core_.state_dict(), file)
     file.seek(0)
     core = GatedKNN(use_labels=use_labels).build_core((4,)).eval()
-    core.load_state_dict(torch.load(file, weights_only=False))
+    core.load_state_dict(torch.load(file, weights_only=True))
     x = torch.from_numpy(standardized(rows, new)).float()
     with torch.no_grad():
         assert_same(core.anomaly_score(x).numpy(), clf.decision_function(new))
@@ -425,6 +438,32 @@ def test_labels_that_tell_nothing_apart(rows, new, label):
     y = np.full(len(rows), label)
     expected = GatedKNN().fit(rows).decision_function(new)
     np.testing.assert_array_equal(GatedKNN(use_labels=True).fit(rows, y).decision_function(new), expected)
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 9])
+@pytest.mark.parametrize("weight", [None, "balanced_subsample"])
+def test_forest_of_arrays_votes_as_that_of_scikit_learn(decimals, weight):
+    rng = np.random.default_rng(0)
+    x = (0.1 * rng.normal(size=(400, 5)).round(decimals)).astype(np.float32)
+    y = (x.sum(axis=1) + 0.1 * rng.normal(size=400) > 0.3).astype(int)
+    fitted = RandomForestClassifier(30, class_weight=weight, random_state=0).fit(x, y)
+    core, fresh = (GatedKNN(use_labels=True).build_core((5,)) for _ in range(2))
+    forest = core.likeness.forest
+    assert not forest.is_planted
+    forest.plant(fitted)
+    assert forest.is_planted
+    assert forest.depth == max(tree.get_depth() for tree in fitted.estimators_) > 3
+    # beside rows of all kinds those that lie on the thresholds, or as near to them as float32 can
+    thresholds = np.concatenate([tree.tree_.threshold for tree in fitted.estimators_]).astype(np.float32)
+    on = rng.choice(thresholds, size=(3000, 5))
+    rows = np.concatenate([x, rng.normal(size=(300, 5)), on, np.nextafter(on, np.float32(9)), 1e6 * x, x[:1] * 0])
+    rows = rows.astype(np.float32)
+    expected = fitted.predict_proba(rows)[:, 1]
+    np.testing.assert_allclose(forest(torch.from_numpy(rows)), expected, rtol=0, atol=2e-7)
+    assert len(np.unique(expected)) > 20
+    fresh.load_state_dict(core.state_dict())
+    assert fresh.likeness.forest.depth == forest.depth
+    assert torch.equal(fresh.likeness.forest(torch.from_numpy(rows)), forest(torch.from_numpy(rows)))
 
 
 def test_images_with_known_anomalies():

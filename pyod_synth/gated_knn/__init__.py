@@ -64,7 +64,8 @@ class GatedKNN(CoreDetector):
         Whether ``fit`` takes labels, 1 = known anomaly and 0 = normal or unlabelled, and learns from them.
     encoder : callable or None, default=None
         For images: from float32 tensors (batch, C, H, W), scaled as ``preprocessing`` says, to features (batch, k),
-        which give a further view. A :class:`torch.nn.Module` moves to the device and is saved with the detector.
+        which give a further view. A :class:`torch.nn.Module` moves to the device, and is pickled with the detector;
+        :meth:`save` refuses it, for it is code.
     {shared parameters}
 
     {attributes}

@@ -45,9 +45,9 @@ class GatedKNNCore(Core):
         super().__init__()
         self.memory_size = memory_size
         self.views = make_views(input_shape, encoder)
-        self.near = None if contaminated else Near(self.views.count, n_neighbors)
-        self.whole = None if contaminated is False else Whole(input_shape[0] if len(input_shape) == 1 else None)
-        self.likeness = Likeness(self.views.count) if use_labels else None
+        self.near = None if contaminated else Near(self.views.sizes, n_neighbors)
+        self.whole = None if contaminated is False else Whole(input_shape, self.views.sizes[-1])
+        self.likeness = Likeness(self.views.sizes, self.views.feature_size) if use_labels else None
         self.register_buffer("discount", torch.zeros(()))
         self.register_load_state_dict_pre_hook(_make_room)
         self.known: Tensor | None = None  # known anomalies, until the core is calibrated
@@ -85,7 +85,7 @@ class GatedKNNCore(Core):
         """Score of the package's text."""
         views = self.views(x)
         score = self._evidence(x, views).amax(dim=1)
-        if self.likeness is not None and self.likeness.forest is not None:
+        if self.likeness is not None and self.likeness.forest.is_planted:
             score = score + self.likeness(views, self.views.features(x))
         return score
 
@@ -161,8 +161,10 @@ class GatedKNNCore(Core):
 
 
 def _make_room(core: nn.Module, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
-    """Let a fresh core load memories of any size."""
+    """Let a fresh core load memories of any length: what has the size 0 takes the size that comes."""
     for name, buffer in list(core.named_buffers()):
-        if f"{prefix}{name}" in state:
+        given = state.get(f"{prefix}{name}")
+        if given is not None and given.ndim == buffer.ndim:
             owner, _, attribute = name.rpartition(".")
-            setattr(core.get_submodule(owner), attribute, buffer.new_empty(state[f"{prefix}{name}"].shape))
+            shape = [size or other for size, other in zip(buffer.shape, given.shape, strict=True)]
+            setattr(core.get_submodule(owner), attribute, buffer.new_empty(shape))

@@ -17,6 +17,7 @@ import torch
 from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor, nn
 
+from pyod_synth.gated_knn.forest import Forest
 from pyod_synth.gated_knn.neighbors import Memories, floor
 
 _TREES = 200
@@ -30,26 +31,29 @@ class Likeness(nn.Module):
 
     Parameters
     ----------
-    count : int
-        Number of views.
+    sizes : list of int
+        Of the views.
+    feature_size : int
+        Number of features for the forest.
 
     Attributes
     ----------
-    forest : RandomForestClassifier or None
-        None before :meth:`learn`: there are no known anomalies.
+    forest : Forest
+        Without trees before :meth:`learn`: there are no known anomalies.
     """
 
     floors: Tensor
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, count: int):
+    def __init__(self, sizes: list[int], feature_size: int):
         super().__init__()
-        self.memories = Memories(count, 1)
+        count = len(sizes)
+        self.memories = Memories(sizes, 1)
         self.register_buffer("floors", torch.ones(count))
         self.register_buffer("mean", torch.zeros(count))
         self.register_buffer("deviation", torch.ones(count))
-        self.forest: RandomForestClassifier | None = None
+        self.forest = Forest(feature_size)
 
     def remember(self, views: list[Tensor]) -> None:
         """Remember the known anomalies, given in each view as (a, size)."""
@@ -88,30 +92,21 @@ class Likeness(nn.Module):
         x = torch.cat([known, others[normal]]).cpu().numpy()
         y = np.repeat([1, 0], [len(known), len(normal)])
         forest = RandomForestClassifier(_TREES, class_weight="balanced_subsample", oob_score=_count, random_state=seed)
-        self.forest = forest.fit(x, y)
-        votes = forest.predict_proba(x)[:, 1]
-        others_votes = forest.oob_decision_function_[:, 1]
-        others_votes = np.where(np.isfinite(others_votes), others_votes, votes)
-        return normal.cpu().numpy(), _FOREST_WEIGHT * (_log_odds(votes) - _log_odds(others_votes))
+        self.forest.plant(forest.fit(x, y))
+        votes = self.forest(torch.from_numpy(x).to(known.device))
+        others_votes = torch.from_numpy(forest.oob_decision_function_[:, 1]).to(votes)
+        others_votes = torch.where(others_votes.isfinite(), others_votes, votes)
+        optimism = _FOREST_WEIGHT * (_log_odds(votes) - _log_odds(others_votes))
+        return normal.cpu().numpy(), optimism.cpu().numpy()
 
     def forward(self, views: list[Tensor], features: Tensor) -> Tensor:
         """Give the evidence of the module's text: (batch,)."""
         near = (torch.log(self.distances(views) + self.floors) - self.mean) / self.deviation
-        assert self.forest is not None
-        votes = _log_odds(self.forest.predict_proba(features.cpu().numpy())[:, 1])
-        return _FOREST_WEIGHT * torch.from_numpy(votes).to(near) - near.mean(dim=1)
-
-    def get_extra_state(self) -> Any:
-        """Let the forest travel with the weights."""
-        return self.forest
-
-    def set_extra_state(self, state: Any) -> None:
-        """Take over a forest."""
-        self.forest = state
+        return _FOREST_WEIGHT * _log_odds(self.forest(features)) - near.mean(dim=1)
 
 
-def _log_odds(votes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return np.log((votes + _LEAST_VOTE) / (1 + _LEAST_VOTE - votes)).astype(np.float32)
+def _log_odds(votes: Tensor) -> Tensor:
+    return torch.log((votes + _LEAST_VOTE) / (1 + _LEAST_VOTE - votes))
 
 
 def _count(y: np.ndarray[Any, Any], votes: np.ndarray[Any, Any]) -> float:

@@ -24,8 +24,8 @@ class Near(nn.Module):
 
     Parameters
     ----------
-    count : int
-        Number of views.
+    sizes : list of int
+        Of the views.
     n_neighbors : int
     """
 
@@ -33,9 +33,10 @@ class Near(nn.Module):
     deviation: Tensor
     weights: Tensor
 
-    def __init__(self, count: int, n_neighbors: int):
+    def __init__(self, sizes: list[int], n_neighbors: int):
         super().__init__()
-        self.memories = Memories(count, n_neighbors)
+        count = len(sizes)
+        self.memories = Memories(sizes, n_neighbors)
         self.register_buffer("mean", torch.zeros(count))
         self.register_buffer("deviation", torch.ones(count))
         self.register_buffer("weights", torch.full((count,), 1 / count))
@@ -74,7 +75,8 @@ class Near(nn.Module):
         """
         evidence = torch.zeros_like(views[0][:, 0])
         for number, (memory, view) in enumerate(self.memories.beside(views)):
-            if self.weights[number] > 0:  # the gate leaves some views out
+            # the gate leaves some views out; a graph of operations cannot
+            if torch.compiler.is_compiling() or self.weights[number] > 0:
                 statistic = (memory(view, left_out) - self.mean[number]) / self.deviation[number]
                 evidence = evidence + self.weights[number] * statistic
         return evidence

@@ -96,6 +96,8 @@ def _nearest_by_product(x: Tensor, rows: Tensor, k: int, left_out: Tensor | None
     # |r|^2 - 2 x r in one product, without |x|^2, which changes no order
     keys = torch.cat([-2 * rows, rows.square().sum(dim=1, keepdim=True)], dim=1).T
     padded = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
+    if torch.compiler.is_compiling():  # to a graph, which has no loops
+        return (padded @ keys).topk(k, largest=False, sorted=False).indices
     step = max(1, _PRODUCT // len(rows))
     squares = x.new_empty(min(step, len(x)), len(rows))  # once: fresh memory takes longer than the product
     found = []
@@ -116,6 +118,12 @@ class Memory(nn.Module):
         log(d + e) - 1/2 log(d' + e),
 
     which is halfway between a distance and a local outlier factor: relative to what is usual in that place.
+
+    Parameters
+    ----------
+    size : int
+        Of the view; 0 if it is not known before rows come.
+    n_neighbors : int
     """
 
     rows: Tensor
@@ -123,18 +131,20 @@ class Memory(nn.Module):
     reach: Tensor
     floor: Tensor
 
-    def __init__(self, n_neighbors: int):
+    def __init__(self, size: int, n_neighbors: int):
         super().__init__()
         self.n_neighbors = n_neighbors
-        self.register_buffer("rows", torch.zeros(0, 0))
-        self.register_buffer("centre", torch.zeros(0))
+        self.register_buffer("rows", torch.zeros(0, size))
+        self.register_buffer("centre", torch.zeros(size))
         self.register_buffer("reach", torch.zeros(0))
         self.register_buffer("floor", torch.ones(()))
+        self.register_load_state_dict_post_hook(_check_lengths)
 
     def remember(self, rows: Tensor) -> None:
         """Remember rows of shape (n, size)."""
         self.centre = rows.mean(dim=0)
         self.rows = rows - self.centre
+        self.reach = rows.new_zeros(len(rows))
 
     def settle(self, distances: Tensor, index: Tensor) -> Tensor:
         """Learn what is usual from the :meth:`neighbors` of the remembered rows, and give their statistic: (n,)."""
@@ -165,11 +175,17 @@ class Memory(nn.Module):
 
 
 class Memories(nn.ModuleList):
-    """A memory for each view."""
+    """A memory for each view, of the sizes of which there is a list."""
 
-    def __init__(self, count: int, n_neighbors: int):
-        super().__init__([Memory(n_neighbors) for _ in range(count)])
+    def __init__(self, sizes: list[int], n_neighbors: int):
+        super().__init__([Memory(size, n_neighbors) for size in sizes])
 
     def beside(self, views: list[Tensor]) -> list[tuple[Memory, Tensor]]:
         """Give each memory with the rows in its view."""
         return list(zip(cast(Sequence[Memory], self), views, strict=True))
+
+
+def _check_lengths(memory: Memory, keys: object) -> None:
+    """Refuse to load rows of which it is not known what is usual beside them."""
+    if len(memory.rows) != len(memory.reach):
+        raise ValueError("a memory does not hold as many reaches as rows")

@@ -24,9 +24,10 @@ _TINY = 1e-6
 
 
 class Views(nn.Module):
-    """What both kinds of input have in common: how many views there are, and how to fit and compute them."""
+    """What both kinds of input have in common: which views there are, and how to fit and compute them."""
 
-    count: int
+    sizes: list[int]  # of each view; 0 where it is the encoder's
+    feature_size: int  # of what features gives
 
     def fit(self, x: Tensor) -> None:
         """Learn what a view needs to know of the training rows (n, *input_shape). By default nothing."""
@@ -49,10 +50,10 @@ class TableViews(Views):
 
     low: Tensor
     span: Tensor
-    count = 3
 
     def __init__(self, size: int):
         super().__init__()
+        self.sizes, self.feature_size = [size] * 3, size
         self.register_buffer("low", torch.zeros(size))
         self.register_buffer("span", torch.ones(size))
 
@@ -90,7 +91,8 @@ class ImageViews(Views):
         super().__init__()
         self.input_shape, self.encoder = input_shape, deepcopy(encoder)  # it moves and is cast with the core
         self.grids = (_FINE, _FINE, _FINE, _COARSE)
-        self.count = len(self.grids) + (encoder is not None)
+        self.sizes = [_DIRECTIONS * grid**2 for grid in self.grids] + [0] * (encoder is not None)
+        self.feature_size = _DIRECTIONS * _COARSE**2
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Give all views of images (batch, C, H, W)."""

@@ -36,8 +36,10 @@ class Whole(nn.Module):
 
     Parameters
     ----------
-    size : int or None
-        Number of features of a table; None for images.
+    input_shape : tuple of int
+        (d,) or (C, H, W).
+    view_size : int
+        Of the last view; 0 if it is not known before rows come.
     """
 
     sample: Tensor
@@ -48,15 +50,15 @@ class Whole(nn.Module):
     median: Tensor
     spread: Tensor
 
-    def __init__(self, size: int | None):
+    def __init__(self, input_shape: tuple[int, ...], view_size: int):
         super().__init__()
-        self.of_table = size is not None
-        self.register_buffer("sample", torch.zeros(0, 0))
-        self.register_buffer("origin", torch.zeros(0))
+        self.of_table = len(input_shape) == 1
+        self.register_buffer("sample", torch.zeros(0, view_size))
+        self.register_buffer("origin", torch.zeros(view_size))
         self.register_buffer("floor", torch.ones(()))
         # of images: the middle of the range of each channel's mean, and half of that range
-        self.register_buffer("centre", torch.zeros(size or 0))
-        self.register_buffer("scale", torch.ones(size or 0))
+        self.register_buffer("centre", torch.zeros(input_shape[0]))
+        self.register_buffer("scale", torch.ones(input_shape[0]))
         self.register_buffer("median", torch.zeros(1 + self.of_table))
         self.register_buffer("spread", torch.ones(1 + self.of_table))
 
@@ -117,7 +119,7 @@ class Whole(nn.Module):
     def _outside(self, images: Tensor) -> Tensor:
         """Give how far the mean of a channel, the farthest, lies outside the range of the remembered images."""
         off = (images.mean(dim=(2, 3)) - self.centre).abs() / self.scale
-        return (off.amax(dim=1) - 1 - _ROUNDING).clamp(min=0, max=_FARTHEST)
+        return (off.amax(dim=1) - 1 - _ROUNDING).clamp(min=0.0, max=_FARTHEST)
 
     def _bounded(self, x: Tensor) -> Tensor:
         """Give each feature's contribution to the second statistic."""
