@@ -20,7 +20,7 @@ from pyod_synth.documentation import complete
 from pyod_synth.preprocessing import Standardizer
 from pyod_synth.pyod_compat import PyODDetector
 from pyod_synth.seeding import RandomState, draw_seed, initializing, new_generator
-from pyod_synth.training import OPTIMIZERS, by_blocks, calibrate, computing, epochs
+from pyod_synth.training import OPTIMIZERS, by_blocks, calibrate, computing, epochs, place
 from pyod_synth.validation import (
     HasMethods,
     Interval,
@@ -245,7 +245,7 @@ class CoreDetector(_Attributes, PyODDetector):
         names = {name: value for name, value in vars(holder).items() if name.endswith("_in_")}
         labels = torch.from_numpy(check_labels(y, X)) if self.use_labels else None
         standardizer = Standardizer(self.preprocessing).fit(X)
-        x = torch.from_numpy(standardizer.transform(X)).to(device)
+        x = place(standardizer.transform(X), device)
         return Rows(x, None if labels is None else labels.to(device), standardizer, names)
 
     def _initialize(self, x: Tensor) -> Core:
@@ -255,7 +255,7 @@ class CoreDetector(_Attributes, PyODDetector):
         with initializing(generator):
             core = self.build_core(tuple(x.shape[1:]))
         core.generator = generator if x.device.type == "cpu" else new_generator(seed, x.device)
-        return core.float().to(x.device)
+        return core.float().to(x.device, memory_format=torch.channels_last)  # of convolutions, as the rows of images
 
     def _learn(self, core: Core, rows: Rows) -> dict[str, Any]:
         """Train a core in place; return further fitted attributes."""
@@ -298,7 +298,7 @@ class CoreDetector(_Attributes, PyODDetector):
         """Check and scale rows for a fitted core: float32 of shape (n, *input_shape_), on its device."""
         check_is_fitted(self)
         X = check_rows(self, X, shape=self.input_shape_, fitting=False)
-        return torch.from_numpy(self.standardizer_.transform(X)).to(self.device_)
+        return place(self.standardizer_.transform(X), self.device_)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
@@ -33,6 +34,24 @@ _LEAST_THREADED = 512  # elements of an image from which threads pay
 _LEAST_BLOCKS = 8  # for each thread, where blocks are computed side by side
 
 Result = TypeVar("Result", Tensor, tuple[Tensor, Tensor])
+
+
+def place(rows: np.ndarray[Any, Any], device: torch.device) -> Tensor:
+    """Put rows into a tensor on a device.
+
+    Images go there with their channels last, in memory alone: convolutions on processors are 1.3 to 2 times faster so.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, *input_shape), float32
+    device : torch.device
+
+    Returns
+    -------
+    Tensor of shape (n, *input_shape), float32
+    """
+    x = torch.from_numpy(rows).to(device)
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 def epochs(

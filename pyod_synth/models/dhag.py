@@ -42,12 +42,12 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import normalize, softplus
 
 from pyod_synth.base import DeepDetector
 from pyod_synth.core import Core, Player
-from pyod_synth.networks import Perturbators, encoder, mlp
+from pyod_synth.networks import encoder_and_discriminator, perturbators
 from pyod_synth.training import by_blocks, computing
 from pyod_synth.validation import Interval, StrOptions
 
@@ -105,27 +105,26 @@ class DHAGCore(Core):
         Whose parameters to take.
     """
 
-    encoder: nn.Module
-
-    def __init__(self, input_shape: tuple[int, ...], clf: Any):
+    def __init__(self, input_shape: tuple[int, ...], clf: "DHAG"):
         super().__init__()
         self.n_augmented, self.lambdas = clf.n_augmented, (clf.lambda1, clf.lambda2)
-        self.perturbator_lr = clf.perturbator_lr
-        self.in_latent_space = getattr(clf, "space", "latent") == "latent"
+        self.perturbator_lr, self.discriminator_lr = clf.perturbator_lr, clf.discriminator_lr
+        self.in_latent_space = clf.space == "latent"
         perturbed_size = clf.latent_size if self.in_latent_space else None
-        self.perturbators = Perturbators(input_shape, perturbed_size, clf.n_perturbators, clf.n_filters)
-        self.build(input_shape, clf)
-
-    def build(self, input_shape: tuple[int, ...], clf: Any) -> None:
-        """Make encoder and discriminator."""
-        self.encoder = encoder(input_shape, (clf.hidden_size, clf.hidden_size), clf.latent_size)
-        self.discriminator = mlp([clf.latent_size, clf.hidden_size, 1])
+        self.perturbators = perturbators(input_shape, perturbed_size, clf.n_perturbators, clf.n_filters)
+        self.encoder, self.discriminator = encoder_and_discriminator(input_shape, clf.hidden_size, clf.latent_size)
 
     def players(self) -> list[Player]:
-        """Let encoder and discriminator learn at the detector's rate, then the perturbators at their own."""
-        others = [parameter for name, parameter in self.named_parameters() if not name.startswith("perturbators.")]
-        perturbing = {"params": list(self.perturbators.parameters()), "lr": self.perturbator_lr}
-        return [Player(others, self.training_loss), Player([perturbing], self.perturbators_loss)]
+        """Let encoder and discriminator learn, then the perturbators at their own rate; or all of them together."""
+        encoding: dict[str, Any] = {"params": list(self.encoder.parameters())}
+        discriminating: dict[str, Any] = {"params": list(self.discriminator.parameters())}
+        perturbing: dict[str, Any] = {"params": list(self.perturbators.parameters())}
+        if self.discriminator_lr is not None:
+            discriminating["lr"] = self.discriminator_lr
+        if self.perturbator_lr is None:
+            return [Player([encoding, perturbing, discriminating], self.perturbators_loss)]
+        perturbing["lr"] = self.perturbator_lr
+        return [Player([encoding, discriminating], self.training_loss), Player([perturbing], self.perturbators_loss)]
 
     def training_loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Give what encoder and discriminator minimise; perturbators learn from :meth:`perturbators_loss` alone."""
@@ -134,31 +133,47 @@ class DHAGCore(Core):
         return self.generation_loss(x, y, perturbation)
 
     def perturbators_loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Give what perturbators minimise."""
+        """Give what perturbators minimise, and all networks if they learn together."""
         return self.generation_loss(x, y, self.perturbators(x if y is None else x[y == 0], self.generator))
 
     def generation_loss(self, x: Tensor, y: Tensor | None, perturbation: Tensor) -> Tensor:
         """Eq. 2, given perturbations (normal rows, L, *shape) of the normal rows, and section 4.4's term."""
+        known = x[:0] if y is None else x[y == 1]
+        normal = x if y is None else x[y == 0]
+        latent, perturbed, of_known = self.latents(normal, perturbation, known)
         loss = x.new_zeros(())
-        if y is not None:
-            known, x = x[y == 1], x[y == 0]
-            if len(known):
-                loss = loss + softplus(-self.logit(self.encoder(known))).mean()
-        if len(x):
-            perturbed_logit = self.logit(self.perturb(x, perturbation).flatten(0, 1)).view(len(x), -1)
-            normal_logit, n_normal = self.logit(self.encoder(x)), self.n_normal(len(x))
-            loss = loss + dhag_loss(normal_logit, perturbed_logit, perturbation, n_normal, self.lambdas)
+        if len(known):
+            loss = loss + softplus(-self.logit(of_known)).mean()
+        if len(normal):
+            logit = self.logit(torch.cat([latent[:, None], perturbed], dim=1).flatten(0, 1)).view(len(normal), -1)
+            n_normal = self.n_normal(len(normal))
+            loss = loss + dhag_loss(logit[:, 0], logit[:, 1:], perturbation, n_normal, self.lambdas)
         return loss
 
     def n_normal(self, n: int) -> int:
         """K of a batch of n rows."""
         return round(self.n_augmented / _PUBLISHED_BATCH * n)
 
-    def perturb(self, x: Tensor, perturbation: Tensor) -> Tensor:
-        """Latent vectors of perturbed rows: (batch, *input_shape) and (batch, L, *shape) to (batch, L, latent_size)."""
+    def latents(self, x: Tensor, perturbation: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode rows, perturbed rows and known anomalies as one batch: a batch normalisation then tells none apart.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, *input_shape)
+        perturbation : Tensor of shape (n, L, *shape)
+            Of the latent vectors, or of the rows.
+        known : Tensor of shape (m, *input_shape)
+
+        Returns
+        -------
+        Tensor of shape (n, k), Tensor of shape (n, L, k), Tensor of shape (m, k)
+        """
         if self.in_latent_space:
-            return self.encoder(x)[:, None] + perturbation
-        return self.encoder((x[:, None] + perturbation).flatten(0, 1)).unflatten(0, perturbation.shape[:2])
+            latent, of_known = self.encoder(torch.cat([x, known])).tensor_split([len(x)])
+            return latent, latent[:, None] + perturbation, of_known
+        rows = torch.cat([x, (x[:, None] + perturbation).flatten(0, 1), known])
+        latent, perturbed, of_known = self.encoder(rows).tensor_split([len(x), len(rows) - len(known)])
+        return latent, perturbed.unflatten(0, perturbation.shape[:2]), of_known
 
     def logit(self, z: Tensor) -> Tensor:
         """D of latent vectors (batch, latent_size) before its sigmoid: (batch,), positive means anomalous."""
@@ -201,10 +216,13 @@ class DHAG(DeepDetector):
         Length of the latent vector.
     n_filters : int, default=8
         Filters of each convolution of a perturbator.
-    perturbator_lr : float, default=1e-5
-        Initial learning rate of the perturbators.
+    perturbator_lr : float or None, default=1e-5
+        Initial learning rate of the perturbators, which step after the other networks. None lets all networks learn
+        from one gradient, the perturbators at ``lr``.
+    discriminator_lr : float or None, default=None
+        Initial learning rate of the discriminator. None takes ``lr``.
     lr : float, default=5e-3
-        Initial learning rate of encoder and discriminator.
+        Initial learning rate of the encoder.
     epoch_num : int or None, default=40
         Passes over the training rows. None takes as many as make 300 optimiser steps.
     batch_size : int, default=512
@@ -244,7 +262,8 @@ class DHAG(DeepDetector):
     hidden_size: int = 64
     latent_size: int = 64
     n_filters: int = 8
-    perturbator_lr: float = 1e-5
+    perturbator_lr: float | None = 1e-5
+    discriminator_lr: float | None = None
     lr: float = 5e-3
     epoch_num: int | None = 40
     batch_size: int = 512
@@ -261,7 +280,8 @@ class DHAG(DeepDetector):
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "latent_size": [Interval(Integral, 1, None, closed="left")],
         "n_filters": [Interval(Integral, 1, None, closed="left")],
-        "perturbator_lr": [Interval(Real, 0, None, closed="neither")],
+        "perturbator_lr": [Interval(Real, 0, None, closed="neither"), None],
+        "discriminator_lr": [Interval(Real, 0, None, closed="neither"), None],
     }
 
     def build_core(self, input_shape: tuple[int, ...]) -> DHAGCore:

@@ -44,8 +44,10 @@ Deviations from the paper
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 from typing import cast
 
@@ -56,7 +58,7 @@ from torch.nn.functional import normalize, softplus
 
 from pyod_synth.base import DeepDetector, Floats
 from pyod_synth.core import Core, Player
-from pyod_synth.networks import decoder, encoder
+from pyod_synth.networks import decoder, encoder, latent_discriminator, lenet, normalized_decoder
 from pyod_synth.training import computing
 from pyod_synth.validation import Interval
 
@@ -127,6 +129,17 @@ def squared_distance(x: Tensor, other: Tensor) -> Tensor:
     return (x - other).flatten(1).square().mean(dim=1)
 
 
+@contextmanager
+def _settled(net: nn.Module) -> Iterator[None]:
+    """Let batch normalisations use, in the block, what they know of training rows: else they undo mu and sigma."""
+    training = net.training
+    net.eval()
+    try:
+        yield
+    finally:
+        net.train(training)
+
+
 class NCAECore(Core):
     """Autoencoder, discriminators and latent mean.
 
@@ -145,10 +158,12 @@ class NCAECore(Core):
         self.tau, self.sigma, self.gamma = clf.tau, clf.sigma, clf.gamma
         self.repulsion, self.adversarial_weight = clf.repulsion, clf.adversarial_weight
         self.adversarial_lr, self.in_range = clf.adversarial_lr, clf.preprocessing == "minmax"
-        self.f = encoder(input_shape, (clf.hidden_size,), clf.latent_size)
-        self.g = decoder(clf.latent_size, (clf.hidden_size,), input_shape)
-        self.latent_discriminator = encoder((clf.latent_size,), (clf.hidden_size,), 1)
-        self.sample_discriminator = encoder(input_shape, (clf.hidden_size,), 1)
+        hidden, latent_size = (clf.hidden_size,), clf.latent_size
+        self.f = encoder(input_shape, hidden, latent_size, image=partial(lenet, normalized=True))
+        self.g = decoder(latent_size, hidden, input_shape, image=normalized_decoder)
+        self.latent_discriminator = latent_discriminator(input_shape, clf.hidden_size, latent_size)
+        deeper = partial(lenet, hidden=(128, 64), normalized=True)
+        self.sample_discriminator = encoder(input_shape, hidden, 1, image=deeper)
         self.register_buffer("latent_mean", torch.full((clf.latent_size,), math.nan))  # until the first batch
 
     def players(self) -> list[Player]:
@@ -183,7 +198,8 @@ class NCAECore(Core):
         self.follow(latent.detach())
         generated = self.generate(len(x), self.generator)
         with torch.no_grad():
-            dictionary = self.f(generated)
+            with _settled(self.f):
+                dictionary = self.f(generated)
             contaminated = least_similar(similarity(latent, dictionary), self.tau)
             nearest = most_similar(latent[contaminated], dictionary)
         # a sum, since there may be no contaminated row
@@ -216,7 +232,8 @@ class NCAECore(Core):
         """Decode latents drawn from N(mu, sigma I): (number, *input_shape)."""
         mean = self.latent_mean
         noise = torch.randn(number, len(mean), generator=generator, device=mean.device, dtype=mean.dtype)
-        return self.decode(mean + math.sqrt(self.sigma) * noise)
+        with _settled(self.g):
+            return self.decode(mean + math.sqrt(self.sigma) * noise)
 
     def follow(self, latent: Tensor) -> None:
         """Move the latent mean towards that of a batch (Eq. 4)."""

@@ -40,6 +40,7 @@ Deviations from the paper
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 
 import torch
@@ -48,7 +49,7 @@ from torch.nn.functional import linear, silu
 
 from pyod_synth.base import DeepDetector
 from pyod_synth.core import Core
-from pyod_synth.networks import decoder, encoder
+from pyod_synth.networks import decoder, encoder, lenet, lenet_decoder
 from pyod_synth.validation import Interval
 
 # The hard concrete distribution of Louizos et al.: temperature, and the interval that is clipped to [0, 1].
@@ -155,8 +156,9 @@ class NoveltyCore(Core):
         super().__init__()
         self.normalization, self.lam1, self.lam2 = clf.normalization, clf.lam1, clf.lam2
         self.novelty = NoveltyScorer(clf.latent_size, clf.novelty_layers) if clf.novelty_scoring else None
-        self.encoder = encoder(input_shape, (clf.hidden_size,), clf.latent_size)
-        self.decoder = decoder(clf.latent_size, (clf.hidden_size,), input_shape)
+        hidden, latent_size = (clf.hidden_size,), clf.latent_size
+        self.encoder = encoder(input_shape, hidden, latent_size, image=partial(lenet, hidden=()))
+        self.decoder = decoder(latent_size, hidden, input_shape, image=partial(lenet_decoder, hidden=()))
         for name, value in {"low": 0.0, "high": 1.0, "batches": 0.0}.items():
             self.register_buffer(name, torch.full((), value))
 
