@@ -6,7 +6,15 @@ from collections.abc import Callable, Sequence
 from torch import nn
 
 from pyod_synth.networks.grouped import Perturbators
-from pyod_synth.networks.images import MapPerturbators, feature_map, lenet, lenet_decoder, map_size, normalized_decoder, normalized_mlp
+from pyod_synth.networks.images import (
+    MapPerturbators,
+    feature_map,
+    lenet,
+    lenet_decoder,
+    map_size,
+    normalized_decoder,
+    normalized_mlp,
+)
 from pyod_synth.networks.tables import Flat, mlp
 
 __all__ = [

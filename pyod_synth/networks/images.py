@@ -142,7 +142,7 @@ def lenet_decoder(latent_size: int, output_shape: Sequence[int], hidden: Sequenc
 
 
 def normalized_decoder(latent_size: int, output_shape: Sequence[int]) -> nn.Sequential:
-    """Decoder of Deep SVDD's autoencoder, with batch normalisation, no biases, and a map of 8 x 4 x 4 that grows.
+    """Enlarge a map of 8 x 4 x 4, as Deep SVDD's autoencoder does, with batch normalisation and no biases.
 
     Parameters
     ----------
@@ -255,7 +255,11 @@ def _convolutions(channels: int, filters: Sequence[int], normalized: bool) -> li
 def _dense(sizes: Sequence[int], normalized: bool) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs, bias=not normalized), *_normalization(outputs, normalized), nn.LeakyReLU()]
+        layers += [
+            nn.Linear(inputs, outputs, bias=not normalized),
+            *_normalization(outputs, normalized),
+            nn.LeakyReLU(),
+        ]
     return layers
 
 
