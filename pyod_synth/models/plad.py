@@ -23,15 +23,15 @@ Deviations from the paper
 - The decoder gives the deviation of (alpha, beta) from (1, 0), so that training starts from small perturbations. With
   (alpha, beta) themselves it starts from rows of zeros, which are told apart at once: on ten small tables, one-class,
   AUROC .36 against .50.
-- The LeNet has no batch normalisation: statistics of normal and of perturbed batches differ, which tells the two apart
-  for a reason that no single test row has.
+- The LeNet has no batch normalisation. Statistics of normal and of perturbed batches differ, which tells the two apart
+  for a reason that no single test row has; and with both in one batch, AUROC on Fashion-MNIST's sandals and shirts
+  after 8 epochs over 2,000 images was .19 and .45, against .59 and .60 without.
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, cast
 
@@ -42,7 +42,7 @@ from torch.nn.functional import softplus
 
 from pyod_synth.base import DeepDetector, Floats
 from pyod_synth.core import Core
-from pyod_synth.networks import Flat, encoder, lenet, mlp
+from pyod_synth.networks import Flat, encoder, mlp
 from pyod_synth.training import by_blocks, computing
 from pyod_synth.validation import Interval, StrOptions
 
@@ -170,16 +170,12 @@ class PLADCore(Core):
         super().__init__()
         self.lam = clf.lam
         self.perturbator = PERTURBATORS[clf.perturbator](input_shape, clf.hidden_size, clf.latent_size)
-        self.classifier = encoder(
-            input_shape, (clf.hidden_size, clf.hidden_size), 1, image=partial(lenet, normalized=True)
-        )
+        self.classifier = encoder(input_shape, (clf.hidden_size, clf.hidden_size), 1)
 
     def training_loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Eq. 3 or 5."""
         perturbed, size, divergence = self.perturbator(x, self.generator)
-        # together, since a batch normalisation that saw only one kind at a time would tell them apart by itself
-        normal_logit, perturbed_logit = self.anomaly_score(torch.cat([x, perturbed])).chunk(2)
-        return plad_loss(normal_logit, perturbed_logit, size, divergence, self.lam)
+        return plad_loss(self.anomaly_score(x), self.anomaly_score(perturbed), size, divergence, self.lam)
 
     def anomaly_score(self, x: Tensor) -> Tensor:
         """Logit of being perturbed."""
