@@ -105,10 +105,10 @@ def test_loss_of_one_perturbator_and_of_no_perturbation_is_finite():
     assert perturbation.grad.isfinite().all()
 
 
-def make_core(space="latent", n_augmented=146, perturbator_lr=1e-4, **rates):
+def make_core(space="latent", n_augmented=146, **options):
     sizes = {"hidden_size": 5, "latent_size": 3, "n_perturbators": 2, "n_filters": 3}
     weights = {"n_augmented": n_augmented, "lambda1": 0.7, "lambda2": 1.3}
-    core = DHAG(space=space, perturbator_lr=perturbator_lr, **rates, **sizes, **weights).build_core((4,))
+    core = DHAG(space=space, perturbator_lr=1e-4, **sizes, **weights, **options).build_core((4,))
     core.generator = seeded(1)
     return core
 
@@ -164,13 +164,14 @@ def test_players_share_all_parameters_and_step_at_rates_of_their_own():
     }
 
 
-def test_without_a_rate_of_their_own_perturbators_learn_with_the_others(x):
-    core = make_core(perturbator_lr=None)
+def test_networks_that_do_not_alternate_learn_from_one_gradient(x):
+    core = make_core(alternating=False, discriminator_lr=1e-5)
     (player,) = core.players()
-    assert rates_of(player) == {id(parameter): None for parameter in core.parameters()}
+    rates = {core.encoder: None, core.discriminator: 1e-5, core.perturbators: 1e-4}
+    assert rates_of(player) == {id(parameter): rate for net, rate in rates.items() for parameter in net.parameters()}
     player.loss(x).backward()
-    assert all(parameter.grad.any() for parameter in core.perturbators.parameters())
-    assert all(parameter.grad.any() for parameter in core.encoder.parameters())
+    for net in rates:
+        assert all(parameter.grad.any() for parameter in net.parameters())
 
 
 def test_perturbators_learn_from_their_own_loss_alone(x):
@@ -302,6 +303,7 @@ def test_known_anomalies_are_recognised(table):
         ("lambda1", -1.0),
         ("lambda2", -1.0),
         ("use_labels", "yes"),
+        ("alternating", 1),
         ("hidden_size", 0),
         ("latent_size", 0),
         ("n_filters", 0),

@@ -34,7 +34,10 @@ Deviations from the paper
 - S_min and S_max are constants to the gradient. A gradient through them would make the loss blind to the size of S: it
   is lowest where one row of a batch is restored worst, not where all are restored well.
 - Eq. 1 writes a norm, and the text calls it the mean square error; the latter is what is minimised.
-- Grey images get two convolutional layers of 16 and 32 filters, others three of 32, 64 and 128.
+- Grey images get two convolutional layers of 16 and 32 filters, others three of 32, 64 and 128; the paper gives their
+  number alone, and that a dense layer follows. With the batch normalisation of Deep SVDD, whose network it calls
+  similar and whose layers it lists without, AUROC on Fashion-MNIST's sandals and shirts after 10 epochs over 2,000
+  images was .857 and .785, against .833 and .790.
 """
 
 import math
