@@ -39,7 +39,13 @@ Deviations from the paper
 - f and g minimise -log D instead of log(1 - D): the same goal, but with a gradient when the discriminator is ahead.
 - mu starts at the mean latent of the first batch, not of all rows.
 - At least one row of a batch counts as normal, so that batches of one row teach something.
-- Images go through the package's LeNet; the paper gives no sizes.
+- The paper gives no sizes. Images go through networks of the authors' program: grey ones through those for
+  Fashion-MNIST, with a code of 64 there (``latent_size=64``), and not through those of 8 and 4 filters for MNIST, with a
+  code of 32; others through Deep SVDD's of that form, for CIFAR-10. Leaky ReLUs have the program's slope of 0.01, where
+  the paper has 0.1. Both of D_s's dense layers are normalised.
+- In the program batch normalisation takes the statistics of generated rows from their batch. That undoes mu and sigma,
+  which its first layer would take from the latents, and leaves the autoencoder with statistics that are not those of
+  rows. Here generated rows go through f and g with the running statistics of training rows.
 - The program takes no row for contaminated, its share being 0 there; here it is the paper's.
 """
 
