@@ -40,9 +40,9 @@ Deviations from the paper
 - mu starts at the mean latent of the first batch, not of all rows.
 - At least one row of a batch counts as normal, so that batches of one row teach something.
 - The paper gives no sizes. Images go through networks of the authors' program: grey ones through those for
-  Fashion-MNIST, with a code of 64 there (``latent_size=64``), and not through those of 8 and 4 filters for MNIST, with a
-  code of 32; others through Deep SVDD's of that form, for CIFAR-10. Leaky ReLUs have the program's slope of 0.01, where
-  the paper has 0.1. Both of D_s's dense layers are normalised.
+  Fashion-MNIST, with a code of 64 there (``latent_size=64``), and not through those of 8 and 4 filters for MNIST, with
+  a code of 32; others through those of this form that Deep SVDD has for CIFAR-10. Leaky ReLUs have the program's slope
+  of 0.01, where the paper has 0.1. Both hidden dense layers of D_s are normalised.
 - In the program batch normalisation takes the statistics of generated rows from their batch. That undoes mu and sigma,
   which its first layer would take from the latents, and leaves the autoencoder with statistics that are not those of
   rows. Here generated rows go through f and g with the running statistics of training rows.
