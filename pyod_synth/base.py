@@ -255,7 +255,7 @@ class CoreDetector(_Attributes, PyODDetector):
         with initializing(generator):
             core = self.build_core(tuple(x.shape[1:]))
         core.generator = generator if x.device.type == "cpu" else new_generator(seed, x.device)
-        return core.float().to(x.device, memory_format=torch.channels_last)  # of convolutions, as the rows of images
+        return core.float().to(x.device)
 
     def _learn(self, core: Core, rows: Rows) -> dict[str, Any]:
         """Train a core in place; return further fitted attributes."""

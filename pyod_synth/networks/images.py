@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,13 @@ from torch.nn.functional import batch_norm, pad
 
 _EPS = 1e-4  # of Deep SVDD's batch normalisation
 _SEED_MAP = (8, 4, 4)  # that a decoder with batch normalisation enlarges
+
+
+def convolution(inputs: int, outputs: int, kernel: int, **options: Any) -> nn.Conv2d:
+    """Make a convolution with weights whose channels are last in memory, as those of the images are."""
+    layer = nn.Conv2d(inputs, outputs, kernel, **options)
+    layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
+    return layer
 
 
 class BatchNorm(nn.Module):
@@ -166,7 +174,7 @@ def normalized_decoder(latent_size: int, output_shape: Sequence[int]) -> nn.Sequ
 
 def normalized_mlp(sizes: Sequence[int]) -> nn.Sequential:
     """Fully connected layers with batch normalisations and leaky ReLUs, from sizes[0] to sizes[-1] units."""
-    return nn.Sequential(*_dense(sizes[:-1], normalized=True), nn.Linear(*sizes[-2:]))
+    return nn.Sequential(*_dense(sizes[:-1], normalized=True), nn.Linear(sizes[-2], sizes[-1]))
 
 
 def feature_map(input_shape: Sequence[int]) -> nn.Sequential:
@@ -219,11 +227,11 @@ class MapPerturbators(nn.Module):
         channels, *size = _map_shape(input_shape)
         self.nets = nn.ModuleList()
         for _ in range(n_perturbators):
-            layers: list[nn.Module] = [Reflect(4), nn.Conv2d(input_shape[0] + 1, 16, 9)]
+            layers: list[nn.Module] = [Reflect(4), convolution(input_shape[0] + 1, 16, 9)]
             filters = 16
             while filters < channels:
                 layers += [InstanceNorm(filters, affine=True), nn.ReLU(), Reflect(1)]
-                layers.append(nn.Conv2d(filters, 2 * filters, 3, stride=2))
+                layers.append(convolution(filters, 2 * filters, 3, stride=2))
                 filters *= 2
             layers += [nn.MaxPool2d(2, ceil_mode=True)] if channels == 64 else []
             self.nets.append(nn.Sequential(*layers, Crop(*size), nn.Flatten()))
@@ -247,7 +255,10 @@ def _halved(size: Sequence[int], times: int) -> tuple[int, ...]:
 def _convolutions(channels: int, filters: Sequence[int], normalized: bool) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise((channels, *filters)):
-        layers += [nn.Conv2d(inputs, outputs, 5, padding=2, bias=not normalized), *_normalization(outputs, normalized)]
+        layers += [
+            convolution(inputs, outputs, 5, padding=2, bias=not normalized),
+            *_normalization(outputs, normalized),
+        ]
         layers += [nn.LeakyReLU(), nn.MaxPool2d(2, ceil_mode=True)]
     return layers
 
@@ -267,7 +278,7 @@ def _growing(channels: Sequence[int], sizes: Sequence[tuple[int, ...]], normaliz
     """Enlarge a map to each of these sizes, and convolve it to the next number of channels; the output is free."""
     layers: list[nn.Module] = []
     for (inputs, outputs), size in zip(pairwise(channels), sizes, strict=True):
-        layers += [nn.Upsample(size=size), nn.Conv2d(inputs, outputs, 5, padding=2, bias=not normalized)]
+        layers += [nn.Upsample(size=size), convolution(inputs, outputs, 5, padding=2, bias=not normalized)]
         layers += [*_normalization(outputs, normalized), nn.LeakyReLU()]
     return layers[: -2 if normalized else -1]
 
