@@ -51,7 +51,7 @@ def place(rows: np.ndarray[Any, Any], device: torch.device) -> Tensor:
     Tensor of shape (n, *input_shape), float32
     """
     x = torch.from_numpy(rows).to(device)
-    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+    return x.to(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 def epochs(

@@ -10,6 +10,7 @@ from torch import nn
 
 from pyod_synth import DHAG
 from pyod_synth.core import Core, Player
+from pyod_synth.networks import lenet
 from pyod_synth.training import by_blocks, calibrate, computing, epochs, place
 from tests.detectors import small
 
@@ -380,6 +381,9 @@ def test_rows_of_images_and_convolutions_have_their_channels_last_in_memory(imag
     layers = [layer for layer in small(DHAG).fit(images).core_.modules() if isinstance(layer, nn.Conv2d)]
     for tensor in (placed, placed[[3, 1, 2]], *(layer.weight for layer in layers)):
         assert tensor.is_contiguous(memory_format=torch.channels_last)
+    for channels in (1, 2):  # of grey images, whose one channel could be anywhere, torch takes the strides' word
+        net = lenet((channels, 6, 5), 3)
+        assert net[0](place(rows[:, :channels], torch.device("cpu"))).is_contiguous(memory_format=torch.channels_last)
     np.testing.assert_array_equal(place(table.astype(np.float32), torch.device("cpu")), table.astype(np.float32))
 
 

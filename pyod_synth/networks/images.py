@@ -16,7 +16,7 @@ _SEED_MAP = (8, 4, 4)  # that a decoder with batch normalisation enlarges
 def convolution(inputs: int, outputs: int, kernel: int, **options: Any) -> nn.Conv2d:
     """Make a convolution with weights whose channels are last in memory, as those of the images are."""
     layer = nn.Conv2d(inputs, outputs, kernel, **options)
-    layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
+    layer.weight.data = layer.weight.data.to(memory_format=torch.channels_last)
     return layer
 
 
