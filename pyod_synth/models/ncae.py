@@ -20,6 +20,10 @@ and the contaminated ones badly. To tell them apart it makes rows that are norma
 The score is the reconstruction error. With ``preprocessing="minmax"`` training rows lie in [0, 1] and g ends in a
 sigmoid, which bounds what generated rows gain by moving away.
 
+Images go through networks with batch normalisation, which takes the statistics of generated rows from their batch, as
+in the authors' program; the first of g's then undoes mu and sigma while training. With those of training rows instead,
+AUROC on Fashion-MNIST's sandals and shirts after 8 epochs over 2,000 images was .864 and .464, against .877 and .712.
+
 Where the default values come from
 ----------------------------------
 - The paper, section 3.1: ``tau=0.1``, ``sigma=0.1``, ``batch_size=128``, Adam; Eq. 7: ``adversarial_weight=1``.
@@ -43,15 +47,11 @@ Deviations from the paper
   Fashion-MNIST, with a code of 64 there (``latent_size=64``), and not through those of 8 and 4 filters for MNIST, with
   a code of 32; others through those of this form that Deep SVDD has for CIFAR-10. Leaky ReLUs have the program's slope
   of 0.01, where the paper has 0.1. Both hidden dense layers of D_s are normalised.
-- In the program batch normalisation takes the statistics of generated rows from their batch. That undoes mu and sigma,
-  which its first layer would take from the latents, and leaves the autoencoder with statistics that are not those of
-  rows. Here generated rows go through f and g with the running statistics of training rows.
 - The program takes no row for contaminated, its share being 0 there; here it is the paper's.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
@@ -135,17 +135,6 @@ def squared_distance(x: Tensor, other: Tensor) -> Tensor:
     return (x - other).flatten(1).square().mean(dim=1)
 
 
-@contextmanager
-def _settled(net: nn.Module) -> Iterator[None]:
-    """Let batch normalisations use, in the block, what they know of training rows: else they undo mu and sigma."""
-    training = net.training
-    net.eval()
-    try:
-        yield
-    finally:
-        net.train(training)
-
-
 class NCAECore(Core):
     """Autoencoder, discriminators and latent mean.
 
@@ -204,8 +193,7 @@ class NCAECore(Core):
         self.follow(latent.detach())
         generated = self.generate(len(x), self.generator)
         with torch.no_grad():
-            with _settled(self.f):
-                dictionary = self.f(generated)
+            dictionary = self.f(generated)
             contaminated = least_similar(similarity(latent, dictionary), self.tau)
             nearest = most_similar(latent[contaminated], dictionary)
         # a sum, since there may be no contaminated row
@@ -238,8 +226,7 @@ class NCAECore(Core):
         """Decode latents drawn from N(mu, sigma I): (number, *input_shape)."""
         mean = self.latent_mean
         noise = torch.randn(number, len(mean), generator=generator, device=mean.device, dtype=mean.dtype)
-        with _settled(self.g):
-            return self.decode(mean + math.sqrt(self.sigma) * noise)
+        return self.decode(mean + math.sqrt(self.sigma) * noise)
 
     def follow(self, latent: Tensor) -> None:
         """Move the latent mean towards that of a batch (Eq. 4)."""
