@@ -186,11 +186,12 @@ def test_perturbators_learn_from_their_own_loss_alone(x):
     assert all(parameter.grad.any() for parameter in perturbing)
 
 
+@pytest.mark.parametrize("alternating", [True, False])
 @pytest.mark.parametrize("space", ["latent", "input"])
 @pytest.mark.parametrize("kind", ["table", "images"])
-def test_every_form_trains(request, space, kind):
+def test_every_form_trains(request, space, kind, alternating):
     X = request.getfixturevalue(kind)
-    clf = small(DHAG, space=space, epoch_num=20).fit(X)
+    clf = small(DHAG, space=space, alternating=alternating, epoch_num=20).fit(X)
     assert np.mean(clf.history_[-5:]) < np.mean(clf.history_[:5])
     assert np.isfinite(clf.decision_scores_).all()
     assert_same(np.concatenate([clf.decision_function(X[i : i + 1]) for i in range(5)]), clf.decision_scores_[:5])
