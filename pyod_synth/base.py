@@ -23,7 +23,7 @@ from pyod_synth.persistence import save_detector
 from pyod_synth.preprocessing import Standardizer
 from pyod_synth.pyod_compat import PyODDetector
 from pyod_synth.seeding import RandomState, draw_seed, initializing, new_generator
-from pyod_synth.training import OPTIMIZERS, by_blocks, calibrate, computing, epochs
+from pyod_synth.training import OPTIMIZERS, by_blocks, calibrate, computing, epochs, place
 from pyod_synth.validation import (
     HasMethods,
     Interval,
@@ -432,7 +432,7 @@ class CoreDetector(_Attributes, PyODDetector):
         names["_fitted_with"] = parameters
         labels = torch.from_numpy(check_labels(y, X)) if self.use_labels else None
         standardizer = Standardizer(self.preprocessing).fit(X)
-        x = torch.from_numpy(standardizer.transform(X)).to(device)
+        x = place(standardizer.transform(X), device)
         usual = _quantiles(X if labels is None or labels.all() else X[labels.numpy() == 0])
         return Rows(x, None if labels is None else labels.to(device), standardizer, usual, names)
 
@@ -498,7 +498,7 @@ class CoreDetector(_Attributes, PyODDetector):
         """Check and scale rows for a fitted core: float32 of shape (n, *input_shape_), on its device."""
         check_is_fitted(self)
         X = self._check_rows(self, X, self.input_shape_, fitting=False)
-        return torch.from_numpy(self.standardizer_.transform(X)).to(self.device_)
+        return place(self.standardizer_.transform(X), self.device_)
 
     def _to_rows(self, x: Tensor, shape: Shape) -> Floats:
         """Return scaled rows of a core to the units and the shape of a user's."""

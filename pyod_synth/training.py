@@ -13,8 +13,9 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from threading import local
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
@@ -35,6 +36,24 @@ _LEAST_THREADED = 512  # elements of an image from which threads pay
 _LEAST_BLOCKS = 8  # for each thread, where blocks are computed side by side
 
 Result = TypeVar("Result", Tensor, tuple[Tensor, Tensor])
+
+
+def place(rows: np.ndarray[Any, Any], device: torch.device) -> Tensor:
+    """Put rows into a tensor on a device.
+
+    Images go there with their channels last, in memory alone: networks on processors are 1.2 to 1.9 times faster so.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, *input_shape), float32
+    device : torch.device
+
+    Returns
+    -------
+    Tensor of shape (n, *input_shape), float32
+    """
+    x = torch.from_numpy(rows).to(device)
+    return x.to(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 def epochs(

@@ -33,7 +33,8 @@ def run_mlp(net, x):
 
 def convolve(layer, x, channels, filters, stride):
     """One group of a convolution: (inputs, *sizes) to (outputs, *sizes / stride), as sums over the kernel."""
-    weight, bias = array(layer.weight)[filters], array(layer.bias)[filters]
+    weight = array(layer.weight)[filters]
+    bias = np.zeros(len(weight)) if layer.bias is None else array(layer.bias)[filters]
     assert weight.shape[1] == channels
     kernel = weight.shape[2:]
     padded = np.pad(x, [(0, 0)] + [(k // 2, k // 2) for k in kernel])

@@ -378,6 +378,15 @@ def test_labels_are_ignored(detector, table):
     assert clf.predict_proba(table).shape == (len(table), 2)
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 4), (1, 3, 5)], ids=str)
+def test_images_of_any_size_in_batches_of_one(detector, shape):
+    X = np.random.default_rng(0).normal(size=(6, *shape))
+    clf = small(detector, batch_size=1).fit(X)
+    assert np.isfinite(clf.decision_scores_).all()
+    assert_same(np.concatenate([clf.decision_function(X[i : i + 1]) for i in range(6)]), clf.decision_scores_)
+    assert len(clf.embed(X[:1])) == 1
+
+
 def test_pipeline_with_flattened_images(detector, images):
     rows = images.reshape(60, -1)
     pipeline = make_pipeline(MinMaxScaler(), small(detector, image_shape=(2, 6, 5))).fit(rows)

@@ -8,8 +8,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from pyod_synth import DHAG
-from pyod_synth.models.dhag import Perturbators, dhag_loss, pseudo_labels
-from pyod_synth.networks.grouped import GroupedLinear
+from pyod_synth.models.dhag import dhag_loss, pseudo_labels
+from pyod_synth.networks.grouped import GroupedLinear, Perturbators
 from pyod_synth.seeding import draw_seed, initializing, new_generator
 from tests.detectors import assert_same, small
 from tests.reference import array, convolve, run_mlp, seeded, sigmoid, silu, softplus
@@ -105,10 +105,10 @@ def test_loss_of_one_perturbator_and_of_no_perturbation_is_finite():
     assert perturbation.grad.isfinite().all()
 
 
-def make_core(space="latent", n_augmented=146):
+def make_core(space="latent", n_augmented=146, **options):
     sizes = {"hidden_size": 5, "latent_size": 3, "n_perturbators": 2, "n_filters": 3}
     weights = {"n_augmented": n_augmented, "lambda1": 0.7, "lambda2": 1.3}
-    core = DHAG(space=space, perturbator_lr=1e-4, **sizes, **weights).build_core((4,))
+    core = DHAG(space=space, perturbator_lr=1e-4, **sizes, **weights, **options).build_core((4,))
     core.generator = seeded(1)
     return core
 
@@ -150,20 +150,35 @@ def test_batches_of_one_label_only(x):
     assert all(parameter.grad.isfinite().all() for parameter in core.parameters() if parameter.grad is not None)
 
 
+def rates_of(player):
+    """Rate, or None for the detector's, of each parameter."""
+    return {id(parameter): group.get("lr") for group in player.parameters for parameter in group["params"]}
+
+
 def test_players_share_all_parameters_and_step_at_rates_of_their_own():
-    core = make_core()
-    others, (perturbing,) = (list(player.parameters) for player in core.players())
-    assert perturbing["lr"] == 1e-4
-    sets = [{id(parameter) for parameter in parameters} for parameters in (others, perturbing["params"])]
-    assert not sets[0] & sets[1]
-    assert sets[0] | sets[1] == {id(parameter) for parameter in core.parameters()}
-    assert sets[1] == {id(parameter) for parameter in core.perturbators.parameters()}
+    core = make_core(discriminator_lr=1e-5)
+    others, perturbing = (rates_of(player) for player in core.players())
+    assert perturbing == {id(parameter): 1e-4 for parameter in core.perturbators.parameters()}
+    assert others == {id(parameter): None for parameter in core.encoder.parameters()} | {
+        id(parameter): 1e-5 for parameter in core.discriminator.parameters()
+    }
+
+
+def test_networks_that_do_not_alternate_learn_from_one_gradient(x):
+    core = make_core(alternating=False, discriminator_lr=1e-5)
+    (player,) = core.players()
+    rates = {core.encoder: None, core.discriminator: 1e-5, core.perturbators: 1e-4}
+    assert rates_of(player) == {id(parameter): rate for net, rate in rates.items() for parameter in net.parameters()}
+    player.loss(x).backward()
+    for net in rates:
+        assert all(parameter.grad.any() for parameter in net.parameters())
 
 
 def test_perturbators_learn_from_their_own_loss_alone(x):
     core = make_core()
-    (others, loss), (_, perturbators_loss) = core.players()
+    (_, loss), (_, perturbators_loss) = core.players()
     perturbing = list(core.perturbators.parameters())
+    others = [*core.encoder.parameters(), *core.discriminator.parameters()]
     loss(x).backward()
     assert all(parameter.grad is None for parameter in perturbing)
     assert all(parameter.grad is not None for parameter in others)
@@ -171,11 +186,12 @@ def test_perturbators_learn_from_their_own_loss_alone(x):
     assert all(parameter.grad.any() for parameter in perturbing)
 
 
+@pytest.mark.parametrize("alternating", [True, False])
 @pytest.mark.parametrize("space", ["latent", "input"])
 @pytest.mark.parametrize("kind", ["table", "images"])
-def test_every_form_trains(request, space, kind):
+def test_every_form_trains(request, space, kind, alternating):
     X = request.getfixturevalue(kind)
-    clf = small(DHAG, space=space, epoch_num=20).fit(X)
+    clf = small(DHAG, space=space, alternating=alternating, epoch_num=20).fit(X)
     assert np.mean(clf.history_[-5:]) < np.mean(clf.history_[:5])
     assert np.isfinite(clf.decision_scores_).all()
     assert_same(np.concatenate([clf.decision_function(X[i : i + 1]) for i in range(5)]), clf.decision_scores_[:5])
@@ -186,7 +202,7 @@ def test_perturbed_latent_vectors(request, kind):
     X = request.getfixturevalue(kind)
     clf = small(DHAG, n_perturbators=4, n_augmented=100).fit(X)
     perturbed, labels = clf.perturb(X, return_labels=True)
-    assert perturbed.shape == (len(X), 4, 2)
+    assert perturbed.shape == (len(X), 4, 2 if kind == "table" else 64)
     assert labels.shape == (len(X), 4)
     perturbation = perturbed - clf.embed(X)[:, None]
     norm = np.linalg.norm(perturbation, axis=2)
@@ -195,9 +211,9 @@ def test_perturbed_latent_vectors(request, kind):
         np.testing.assert_array_equal(np.flatnonzero(label == 0), np.sort(np.argsort(single)[:count]))
     np.testing.assert_array_equal(clf.perturb(X), perturbed)
     # what the discriminator learned to tell apart from unperturbed vectors
-    np.testing.assert_allclose(
-        run_mlp(clf.core_.discriminator, clf.embed(X))[:, 0], clf.decision_function(X), atol=1e-5
-    )
+    with torch.no_grad():
+        logit = clf.core_.discriminator(torch.tensor(clf.embed(X)).float())[:, 0]
+    np.testing.assert_allclose(logit, clf.decision_function(X), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["table", "images"])
@@ -218,7 +234,7 @@ def test_perturbed_rows_are_in_their_units(request, kind):
     with torch.no_grad():
         x = torch.tensor(clf.standardizer_.transform(X))
         perturbation = clf.core_.perturbators(x, new_generator(draw_seed(clf.random_state)))
-        latent = array(clf.core_.perturb(x, perturbation))
+        latent = array(clf.core_.latents(x, perturbation, x[:0])[1])
     again = clf.embed(perturbed.reshape(-1, *X.shape[1:])).reshape(latent.shape)
     np.testing.assert_allclose(again, latent, atol=1e-4)
 
@@ -251,6 +267,17 @@ def test_heavier_lambdas_make_perturbations_smaller_and_more_diverse(table):
     assert fit(lambda1=0.0, lambda2=1.0)[1] < plain[1] - 0.05
 
 
+@pytest.mark.parametrize("space", ["latent", "input"])
+def test_batch_normalisation_sees_all_that_is_encoded_at_once(images, space):
+    """Else its statistics tell perturbed rows, or known anomalies, apart from the others."""
+    core = small(DHAG, space=space, use_labels=True).build_core((2, 6, 5)).train()
+    core.generator = seeded(0)
+    sizes = []
+    core.encoder[1].register_forward_hook(lambda layer, inputs, output: sizes.append(len(inputs[0])))
+    core.training_loss(torch.tensor(images[:8]).float(), torch.tensor([0, 1, 0, 0, 0, 0, 0, 1]))
+    assert sizes == [8 if space == "latent" else 6 + 5 * 6 + 2]
+
+
 def test_known_anomalies_are_recognised(table):
     rng = np.random.default_rng(2)
     anomalies = table.mean(axis=0) + table.std(axis=0) * (np.array([1.5, -1.5, 1.5]) + 0.1 * rng.normal(size=(60, 3)))
@@ -277,10 +304,12 @@ def test_known_anomalies_are_recognised(table):
         ("lambda1", -1.0),
         ("lambda2", -1.0),
         ("use_labels", "yes"),
+        ("alternating", 1),
         ("hidden_size", 0),
         ("latent_size", 0),
         ("n_filters", 0),
         ("perturbator_lr", 0.0),
+        ("discriminator_lr", 0.0),
     ],
 )
 def test_parameters_out_of_range(table, name, value):

@@ -149,7 +149,7 @@ def planted():
 
 CASES = [(detector, {}) for detector in DETECTORS]
 CASES += [(GatedKNN, {"contaminated": False}), (GatedKNN, {"contaminated": True})]
-CASES += [(detector, {"use_labels": True, "lr": 1e-2}) for detector in (AnoRand, DHAG, GatedKNN)]
+CASES += [(detector, {"use_labels": True, "lr": 1e-2, "preprocessing": True}) for detector in (AnoRand, DHAG, GatedKNN)]
 
 
 @pytest.mark.parametrize(("detector", "parameters"), CASES, ids=lambda value: getattr(value, "__name__", str(value)))

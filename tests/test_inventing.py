@@ -15,7 +15,7 @@ CASES = {
     "PLAD": (PLAD, {}),
     "deterministic PLAD": (PLAD, {"perturbator": "deterministic"}),
     "DHAG": (DHAG, {"space": "input"}),
-    "AnoRand": (AnoRand, {}),
+    "AnoRand": (AnoRand, {"preprocessing": True}),
     "GatedKNN": (GatedKNN, {}),
 }
 inventor = pytest.mark.parametrize(("detector", "parameters"), CASES.values(), ids=CASES)
@@ -102,13 +102,15 @@ def test_dhag_takes_perturbations_that_count_as_abnormal(table):
 
 def test_anorand_grows_rows_and_adds_noise(table):
     scaled = (table - table.mean(axis=0)) / table.std(axis=0)
-    quiet = small(AnoRand, noise_level=0.0).fit(table)
+    quiet = small(AnoRand, preprocessing=True, noise_level=0.0).fit(table)
     grown = (quiet.invent(table) - table.mean(axis=0)) / table.std(axis=0)
     distances, _ = NearestNeighbors(n_neighbors=1).fit(scaled).kneighbors(grown)
     # two of five are rows, the others lie between rows
     assert (distances[:, 0] < 1e-5).sum() == pytest.approx(60, abs=2)
     assert (np.abs(grown) <= np.abs(scaled).max(axis=0) + 1e-5).all()
-    noisy = (small(AnoRand, noise_level=2.0).fit(table).invent(table) - table.mean(axis=0)) / table.std(axis=0)
+    noisy = (
+        small(AnoRand, preprocessing=True, noise_level=2.0).fit(table).invent(table) - table.mean(axis=0)
+    ) / table.std(axis=0)
     assert (noisy - grown).std(axis=0) == pytest.approx(np.full(3, 2.0), rel=0.2)
     # one row is repeated, with noise of its own
     assert np.ptp(quiet.invent(table[:2]), axis=0).max() < 1e-6 * np.abs(table).max()

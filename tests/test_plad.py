@@ -167,7 +167,7 @@ def test_divergence_of_far_rows_grows_along_a_tangent():
     perturbator = VariationalPerturbator((4,), hidden_size=5, latent_size=3)
     for size in (1e2, 1e4, 1e6):
         rows = size * torch.randn(7, 4, generator=seeded(0))
-        mean, log_variance = np.split(run_mlp(perturbator.encoder.net, array(rows)), 2, axis=1)
+        mean, log_variance = np.split(run_mlp(perturbator.encoder, array(rows)), 2, axis=1)
         variance = np.where(log_variance < 10, np.exp(np.minimum(log_variance, 10)), np.exp(10) * (log_variance - 9))
         code, divergence = perturbator.encode(rows, seeded(1))
         expected = 0.5 * (mean**2 + variance - 1 - log_variance).sum(axis=1)

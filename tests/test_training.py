@@ -8,8 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from pyod_synth import DHAG
 from pyod_synth.core import Core, Player
-from pyod_synth.training import by_blocks, calibrate, computing, epochs
+from pyod_synth.networks import lenet
+from pyod_synth.training import by_blocks, calibrate, computing, epochs, place
+from tests.detectors import small
 
 
 class Mean(Core):
@@ -369,6 +372,19 @@ def test_larger_images_keep_all_threads_beside_a_table():
         beside.result(20)
     assert within == 2
     assert torch.get_num_threads() == 2
+
+
+def test_rows_of_images_and_convolutions_have_their_channels_last_in_memory(images, table):
+    rows = images.astype(np.float32)
+    placed = place(rows, torch.device("cpu"))
+    np.testing.assert_array_equal(placed, rows)
+    layers = [layer for layer in small(DHAG).fit(images).core_.modules() if isinstance(layer, nn.Conv2d)]
+    for tensor in (placed, placed[[3, 1, 2]], *(layer.weight for layer in layers)):
+        assert tensor.is_contiguous(memory_format=torch.channels_last)
+    for channels in (1, 2):  # of grey images, whose one channel could be anywhere, torch takes the strides' word
+        net = lenet((channels, 6, 5), 3)
+        assert net[0](place(rows[:, :channels], torch.device("cpu"))).is_contiguous(memory_format=torch.channels_last)
+    np.testing.assert_array_equal(place(table.astype(np.float32), torch.device("cpu")), table.astype(np.float32))
 
 
 @pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])

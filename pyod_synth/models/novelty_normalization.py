@@ -34,12 +34,16 @@ Deviations from the paper
 - S_min and S_max are constants to the gradient. A gradient through them would make the loss blind to the size of S: it
   is lowest where one row of a batch is restored worst, not where all are restored well.
 - Eq. 1 writes a norm, and the text calls it the mean square error; the latter is what is minimised.
-- Grey images get two convolutional layers of 16 and 32 filters, others three of 32, 64 and 128.
+- Grey images get two convolutional layers of 16 and 32 filters, others three of 32, 64 and 128; the paper gives their
+  number alone, and that a dense layer follows. With the batch normalisation of Deep SVDD, whose network it calls
+  similar and whose layers it lists without, AUROC on Fashion-MNIST's sandals and shirts after 10 epochs over 2,000
+  images was .857 and .785, against .833 and .790.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 
 import torch
@@ -48,7 +52,7 @@ from torch.nn.functional import linear, silu
 
 from pyod_synth.base import DeepDetector
 from pyod_synth.core import Core
-from pyod_synth.networks import decoder, encoder
+from pyod_synth.networks import decoder, encoder, lenet, lenet_decoder
 from pyod_synth.training import by_blocks
 from pyod_synth.validation import Interval
 
@@ -156,8 +160,9 @@ class NoveltyCore(Core):
         super().__init__()
         self.normalization, self.lam1, self.lam2 = clf.normalization, clf.lam1, clf.lam2
         self.novelty = NoveltyScorer(clf.latent_size, clf.novelty_layers) if clf.novelty_scoring else None
-        self.encoder = encoder(input_shape, (clf.hidden_size,), clf.latent_size)
-        self.decoder = decoder(clf.latent_size, (clf.hidden_size,), input_shape)
+        hidden, latent_size = (clf.hidden_size,), clf.latent_size
+        self.encoder = encoder(input_shape, hidden, latent_size, image=partial(lenet, hidden=()))
+        self.decoder = decoder(latent_size, hidden, input_shape, image=partial(lenet_decoder, hidden=()))
         for name, value in {"low": 0.0, "high": 1.0, "batches": 0.0}.items():
             self.register_buffer(name, torch.full((), value))
 

@@ -35,8 +35,9 @@ Deviations from the paper
 - The exponential of a log variance overflows float32 at 88, where rows far from all others, or rows that are not
   standardised, easily begin. From 10 on its tangent takes its place in the divergence, and codes are drawn with the
   variance of exp(10). Below it nothing changes.
-- The LeNet has no batch normalisation: statistics of normal and of perturbed batches differ, which tells the two apart
-  for a reason that no single test row has.
+- The LeNet has no batch normalisation. Statistics of normal and of perturbed batches differ, which tells the two apart
+  for a reason that no single test row has; and with both in one batch, AUROC on Fashion-MNIST's sandals and shirts
+  after 8 epochs over 2,000 images was .19 and .45, against .59 and .60 without.
 """
 
 from abc import ABC, abstractmethod
@@ -76,8 +77,8 @@ class Perturbator(nn.Module, ABC):
     def __init__(self, input_shape: tuple[int, ...], hidden_size: int, latent_size: int):
         super().__init__()
         both = (2 * input_shape[0], *input_shape[1:])  # alpha and beta
-        self.encoder = encoder(input_shape, (hidden_size,), self.statistics * latent_size, convolutional=False)
-        self.decoder = decoder(latent_size, (hidden_size,), both, convolutional=False)
+        self.encoder = encoder(input_shape, (hidden_size,), self.statistics * latent_size, image=None)
+        self.decoder = decoder(latent_size, (hidden_size,), both, image=None)
 
     @abstractmethod
     def encode(self, x: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:

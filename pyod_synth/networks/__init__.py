@@ -4,16 +4,34 @@ Only here it is asked whether that is a table's (d,), a sequence's (C, T) or an 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import nn
 
 from pyod_synth.networks.grouped import Perturbators
-from pyod_synth.networks.images import lenet, lenet_decoder
+from pyod_synth.networks.images import (
+    MapPerturbators,
+    feature_map,
+    lenet,
+    lenet_decoder,
+    map_size,
+    normalized_decoder,
+    normalized_mlp,
+)
 from pyod_synth.networks.sequences import recurrent, recurrent_decoder
 from pyod_synth.networks.tables import mlp
 
-__all__ = ["Perturbators", "decoder", "encoder", "mlp"]
+__all__ = [
+    "decoder",
+    "encoder",
+    "encoder_and_discriminator",
+    "latent_discriminator",
+    "lenet",
+    "lenet_decoder",
+    "mlp",
+    "normalized_decoder",
+    "perturbators",
+]
 
 
 def encoder(
@@ -21,7 +39,7 @@ def encoder(
     hidden: Sequence[int],
     out_features: int,
     activation: type[nn.Module] = nn.SiLU,
-    convolutional: bool = True,
+    image: Callable[[Sequence[int], int], nn.Sequential] | None = lenet,
 ) -> nn.Sequential:
     """Map rows to vectors: an MLP for tables, a recurrent network for sequences, a LeNet for images.
 
@@ -34,8 +52,8 @@ def encoder(
     out_features : int
     activation : type of nn.Module, default=nn.SiLU
         Of an MLP.
-    convolutional : bool, default=True
-        If False, images go through an MLP, flattened.
+    image : callable or None, default=lenet
+        Makes the network for images, of their shape and ``out_features``; None takes an MLP, of flattened images.
 
     Returns
     -------
@@ -46,8 +64,8 @@ def encoder(
         return mlp([*input_shape, *hidden, out_features], activation)
     if len(input_shape) == 2:
         return recurrent(input_shape, hidden, out_features, activation)
-    if convolutional:
-        return lenet(input_shape, out_features)
+    if image is not None:
+        return image(input_shape, out_features)
     return nn.Sequential(nn.Flatten(), *mlp([math.prod(input_shape), *hidden, out_features], activation))
 
 
@@ -56,7 +74,7 @@ def decoder(
     hidden: Sequence[int],
     output_shape: Sequence[int],
     activation: type[nn.Module] = nn.SiLU,
-    convolutional: bool = True,
+    image: Callable[[int, Sequence[int]], nn.Sequential] | None = lenet_decoder,
 ) -> nn.Sequential:
     """Map latent vectors to rows: an encoder's mirror image.
 
@@ -69,8 +87,8 @@ def decoder(
         (d,), (C, T) or (C, H, W).
     activation : type of nn.Module, default=nn.SiLU
         Of an MLP.
-    convolutional : bool, default=True
-        If False, images come from an MLP.
+    image : callable or None, default=lenet_decoder
+        Makes the network for images, of ``latent_size`` and their shape; None takes an MLP.
 
     Returns
     -------
@@ -81,7 +99,81 @@ def decoder(
         return mlp([latent_size, *hidden, *output_shape], activation)
     if len(output_shape) == 2:
         return recurrent_decoder(latent_size, hidden, output_shape, activation)
-    if convolutional:
-        return lenet_decoder(latent_size, output_shape)
+    if image is not None:
+        return image(latent_size, output_shape)
     flat = mlp([latent_size, *hidden, math.prod(output_shape)], activation)
     return nn.Sequential(*flat, nn.Unflatten(1, tuple(output_shape)))
+
+
+def encoder_and_discriminator(
+    input_shape: Sequence[int], hidden_size: int, latent_size: int
+) -> tuple[nn.Sequential, nn.Sequential]:
+    """Map rows to latent vectors, and these to a logit: two MLPs for tables.
+
+    Those of images are a LeNet without dense layers, whose map is the latent vector, and an MLP without biases.
+
+    Parameters
+    ----------
+    input_shape : sequence of int
+        (d,) or (C, H, W).
+    hidden_size : int
+        Units of the hidden layers of a table's encoder and of the discriminator.
+    latent_size : int
+        Length of a table's latent vector.
+
+    Returns
+    -------
+    encoder : nn.Sequential
+        Maps (batch, *input_shape) to (batch, k).
+    discriminator : nn.Sequential
+        Maps (batch, k) to (batch, 1).
+    """
+    if len(input_shape) == 1:
+        return mlp([*input_shape, hidden_size, hidden_size, latent_size]), mlp([latent_size, hidden_size, 1])
+    return feature_map(input_shape), mlp([map_size(input_shape), hidden_size, 1], nn.ReLU, bias=False)
+
+
+def perturbators(
+    input_shape: tuple[int, ...], latent_size: int | None, n_perturbators: int, n_filters: int
+) -> nn.Module:
+    """Make L networks that draw perturbations of rows, or of the latent vectors of :func:`encoder_and_discriminator`.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        (d,) or (C, H, W).
+    latent_size : int or None
+        Length of a table's latent vectors; None perturbs rows.
+    n_perturbators, n_filters : int
+        Number of networks, and filters of each convolution of each, but for the latent vectors of images.
+
+    Returns
+    -------
+    nn.Module
+        Maps (batch, *input_shape) and a generator to (batch, L, k), or to (batch, L, *input_shape).
+    """
+    if len(input_shape) == 1 or latent_size is None:
+        return Perturbators(input_shape, latent_size, n_perturbators, n_filters)
+    return MapPerturbators(input_shape, n_perturbators)
+
+
+def latent_discriminator(input_shape: Sequence[int], hidden_size: int, latent_size: int) -> nn.Sequential:
+    """Map latent vectors of rows to a logit: one hidden layer for those of tables, three normalised ones for images'.
+
+    Parameters
+    ----------
+    input_shape : sequence of int
+        (d,) or (C, H, W), of the rows.
+    hidden_size : int
+        Units of the first hidden layer.
+    latent_size : int
+
+    Returns
+    -------
+    nn.Sequential
+        Maps (batch, latent_size) to (batch, 1).
+    """
+    if len(input_shape) == 1:
+        return mlp([latent_size, hidden_size, 1])
+    half = math.ceil(hidden_size / 2)
+    return normalized_mlp([latent_size, hidden_size, half, half, 1])

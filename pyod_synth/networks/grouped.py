@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from pyod_synth.networks.images import convolution
+
 
 class GroupedLinear(nn.Module):
     """Linear maps, each of its own share of the input.
@@ -52,11 +54,12 @@ def grouped_cnn(
         output_size).
     """
     channels, *sizes = input_shape
-    convolution, kernel = (nn.Conv2d, 5) if len(sizes) == 2 else (nn.Conv1d, 3)
+    kind, kernel = (convolution, 5) if len(sizes) == 2 else (nn.Conv1d, 3)
     stride = 1 if output_size is None else 2
 
     def layer(inputs: int, outputs: int) -> nn.Module:
-        return convolution(groups * inputs, groups * outputs, kernel, stride, kernel // 2, groups=groups)
+        padding = kernel // 2
+        return kind(groups * inputs, groups * outputs, kernel, stride=stride, padding=padding, groups=groups)
 
     body = [layer(channels, filters), nn.SiLU(), layer(filters, filters), nn.SiLU()]
     if output_size is None:

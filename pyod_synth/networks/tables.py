@@ -6,7 +6,7 @@ from itertools import pairwise
 from torch import nn
 
 
-def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.SiLU) -> nn.Sequential:
+def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.SiLU, bias: bool = True) -> nn.Sequential:
     """Fully connected layers.
 
     Parameters
@@ -15,6 +15,8 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.SiLU) -> nn.Seque
         Units of each layer, input and output included; at least two.
     activation : type of nn.Module, default=nn.SiLU
         What stands between the layers.
+    bias : bool, default=True
+        Whether layers have biases.
 
     Returns
     -------
@@ -23,5 +25,5 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.SiLU) -> nn.Seque
     """
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), activation()]
+        layers += [nn.Linear(inputs, outputs, bias=bias), activation()]
     return nn.Sequential(*layers[:-1])
