@@ -23,12 +23,18 @@ def softplus(x):
     return np.log(1 + np.exp(x))
 
 
+def leaky_relu(x):
+    return np.where(x > 0, x, 0.01 * x)
+
+
 def run_mlp(net, x):
-    """Linear layers with SiLU between them."""
-    *hidden, last = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
-    for layer in hidden:
-        x = silu(x @ array(layer.weight).T + array(layer.bias))
-    return x @ array(last.weight).T + array(last.bias)
+    """Linear layers, and activations between them."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Linear):
+            x = x @ array(layer.weight).T + array(layer.bias)
+        elif isinstance(layer, (nn.SiLU, nn.LeakyReLU)):
+            x = silu(x) if isinstance(layer, nn.SiLU) else leaky_relu(x)
+    return x
 
 
 def convolve(layer, x, channels, filters, stride):

@@ -16,8 +16,10 @@ Where the default values come from
 - The paper, section 4.2: ``perturbator="vae"``, ``lam=3`` (its Thyroid; Arrhythmia takes 2), Adam at ``lr=1e-3`` for
   ``epoch_num=100``.
 - Ours, since the paper leaves them to an appendix that is not at hand: ``hidden_size``, ``latent_size``,
-  ``batch_size``, a constant rate, no weight decay, and standardised features. The appendix also has ``lam``, the rate
-  and Adam or SGD, ``optimizer_name="sgd"``, for each class of images.
+  ``batch_size``, a constant rate, no weight decay, standardised features, and leaky ReLUs, as the LeNet that it cites
+  has them. Chosen on fifteen of ADBench's tables, of at most 2,000 rows, trained on normal rows: AUROC and AUPRC are
+  .70 and .39, with SiLU .61 and .34; on fourteen others .61 and .42, and .51 and .34. The appendix also has ``lam``,
+  the rate and Adam or SGD, ``optimizer_name="sgd"``, for each class of images.
 - Tried for these, F1 on Arrhythmia (5 seeds) and Thyroid (3 seeds) as in Table 5, where the defaults have .40 ± .04 and
   .57 ± .13: ``hidden_size`` and ``latent_size`` as many as a row has features .41 and .38, ``preprocessing="minmax"``
   .36 and .22, ``optimizer_name="sgd"`` .32 ± .15 and .66 ± .26.
@@ -77,8 +79,8 @@ class Perturbator(nn.Module, ABC):
     def __init__(self, input_shape: tuple[int, ...], hidden_size: int, latent_size: int):
         super().__init__()
         both = (2 * input_shape[0], *input_shape[1:])  # alpha and beta
-        self.encoder = encoder(input_shape, (hidden_size,), self.statistics * latent_size, image=None)
-        self.decoder = decoder(latent_size, (hidden_size,), both, image=None)
+        self.encoder = encoder(input_shape, (hidden_size,), self.statistics * latent_size, nn.LeakyReLU, image=None)
+        self.decoder = decoder(latent_size, (hidden_size,), both, nn.LeakyReLU, image=None)
 
     @abstractmethod
     def encode(self, x: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
@@ -183,7 +185,7 @@ class PLADCore(Core):
         super().__init__()
         self.lam = clf.lam
         self.perturbator = PERTURBATORS[clf.perturbator](input_shape, clf.hidden_size, clf.latent_size)
-        self.classifier = encoder(input_shape, (clf.hidden_size, clf.hidden_size), 1)
+        self.classifier = encoder(input_shape, (clf.hidden_size, clf.hidden_size), 1, nn.LeakyReLU)
 
     def training_loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Eq. 3 or 5."""
