@@ -15,8 +15,6 @@ from pyod_synth.networks.images import (
     lenet,
     lenet_decoder,
     map_size,
-    normalized_decoder,
-    normalized_mlp,
 )
 from pyod_synth.networks.sequences import recurrent, recurrent_decoder
 from pyod_synth.networks.tables import mlp
@@ -25,11 +23,9 @@ __all__ = [
     "decoder",
     "encoder",
     "encoder_and_discriminator",
-    "latent_discriminator",
     "lenet",
     "lenet_decoder",
     "mlp",
-    "normalized_decoder",
     "perturbators",
 ]
 
@@ -155,25 +151,3 @@ def perturbators(
     if len(input_shape) == 1 or latent_size is None:
         return Perturbators(input_shape, latent_size, n_perturbators, n_filters)
     return MapPerturbators(input_shape, n_perturbators)
-
-
-def latent_discriminator(input_shape: Sequence[int], hidden_size: int, latent_size: int) -> nn.Sequential:
-    """Map latent vectors of rows to a logit: one hidden layer for those of tables, three normalised ones for images'.
-
-    Parameters
-    ----------
-    input_shape : sequence of int
-        (d,) or (C, H, W), of the rows.
-    hidden_size : int
-        Units of the first hidden layer.
-    latent_size : int
-
-    Returns
-    -------
-    nn.Sequential
-        Maps (batch, latent_size) to (batch, 1).
-    """
-    if len(input_shape) == 1:
-        return mlp([latent_size, hidden_size, 1])
-    half = math.ceil(hidden_size / 2)
-    return normalized_mlp([latent_size, hidden_size, half, half, 1])

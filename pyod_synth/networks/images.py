@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm, pad
 
 _EPS = 1e-4  # of Deep SVDD's batch normalisation
-_SEED_MAP = (8, 4, 4)  # that a decoder with batch normalisation enlarges
 
 
 def convolution(inputs: int, outputs: int, kernel: int, **options: Any) -> nn.Conv2d:
@@ -88,9 +87,7 @@ class Crop(nn.Module):
         return x[:, :, : self.height, : self.width]
 
 
-def lenet(
-    input_shape: Sequence[int], out_features: int, hidden: Sequence[int] = (128,), normalized: bool = False
-) -> nn.Sequential:
+def lenet(input_shape: Sequence[int], out_features: int, hidden: Sequence[int] = (128,)) -> nn.Sequential:
     """LeNet-type network of Deep SVDD: 5x5 convolutions, each with a leaky ReLU and a pooling, and dense layers.
 
     Grey images get two convolutions of 16 and 32 filters, as for Fashion-MNIST, others three of 32, 64 and 128, as for
@@ -103,8 +100,6 @@ def lenet(
     out_features : int
     hidden : sequence of int, default=(128,)
         Units of the dense layers before the last, each with a leaky ReLU.
-    normalized : bool, default=False
-        Whether each layer but the last has batch normalisation, and then no biases.
 
     Returns
     -------
@@ -115,8 +110,8 @@ def lenet(
     filters = _filters(channels)
     features = filters[-1] * math.prod(_halved(size, len(filters)))
     return nn.Sequential(
-        *(*_convolutions(channels, filters, normalized), nn.Flatten()),
-        *_dense((features, *hidden), normalized),
+        *(*_convolutions(channels, filters, normalized=False), nn.Flatten()),
+        *_dense((features, *hidden)),
         nn.Linear((features, *hidden)[-1], out_features),
     )
 
@@ -143,38 +138,10 @@ def lenet_decoder(latent_size: int, output_shape: Sequence[int], hidden: Sequenc
     *filters, last = _filters(channels)
     smallest, *sizes = (_halved(size, times) for times in range(len(filters) + 1, -1, -1))
     return nn.Sequential(
-        *_dense((latent_size, *hidden, last * math.prod(smallest)), normalized=False),
+        *_dense((latent_size, *hidden, last * math.prod(smallest))),
         nn.Unflatten(1, (last, *smallest)),
-        *_growing((last, *reversed(filters), channels), sizes, normalized=False),
+        *_growing((last, *reversed(filters), channels), sizes),
     )
-
-
-def normalized_decoder(latent_size: int, output_shape: Sequence[int]) -> nn.Sequential:
-    """Enlarge a map of 8 x 4 x 4, as Deep SVDD's autoencoder does, with batch normalisation and no biases.
-
-    Parameters
-    ----------
-    latent_size : int
-    output_shape : sequence of int
-        (C, H, W), of any size.
-
-    Returns
-    -------
-    nn.Sequential
-        Maps (batch, latent_size) to (batch, C, H, W).
-    """
-    channels, *size = output_shape
-    filters = _filters(channels)
-    sizes = [_halved(size, times) for times in range(len(filters), -1, -1)]
-    return nn.Sequential(
-        *(*_dense((latent_size, math.prod(_SEED_MAP)), normalized=True), nn.Unflatten(1, _SEED_MAP)),
-        *_growing((_SEED_MAP[0], *reversed(filters), channels), sizes, normalized=True),
-    )
-
-
-def normalized_mlp(sizes: Sequence[int]) -> nn.Sequential:
-    """Fully connected layers with batch normalisations and leaky ReLUs, from sizes[0] to sizes[-1] units."""
-    return nn.Sequential(*_dense(sizes[:-1], normalized=True), nn.Linear(sizes[-2], sizes[-1]))
 
 
 def feature_map(input_shape: Sequence[int]) -> nn.Sequential:
@@ -255,33 +222,19 @@ def _halved(size: Sequence[int], times: int) -> tuple[int, ...]:
 def _convolutions(channels: int, filters: Sequence[int], normalized: bool) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise((channels, *filters)):
-        layers += [
-            convolution(inputs, outputs, 5, padding=2, bias=not normalized),
-            *_normalization(outputs, normalized),
-        ]
+        layers.append(convolution(inputs, outputs, 5, padding=2, bias=not normalized))
+        layers += [BatchNorm(outputs)] if normalized else []
         layers += [nn.LeakyReLU(), nn.MaxPool2d(2, ceil_mode=True)]
     return layers
 
 
-def _dense(sizes: Sequence[int], normalized: bool) -> list[nn.Module]:
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(sizes):
-        layers += [
-            nn.Linear(inputs, outputs, bias=not normalized),
-            *_normalization(outputs, normalized),
-            nn.LeakyReLU(),
-        ]
-    return layers
+def _dense(sizes: Sequence[int]) -> list[nn.Module]:
+    return [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.LeakyReLU())]
 
 
-def _growing(channels: Sequence[int], sizes: Sequence[tuple[int, ...]], normalized: bool) -> list[nn.Module]:
+def _growing(channels: Sequence[int], sizes: Sequence[tuple[int, ...]]) -> list[nn.Module]:
     """Enlarge a map to each of these sizes, and convolve it to the next number of channels; the output is free."""
     layers: list[nn.Module] = []
     for (inputs, outputs), size in zip(pairwise(channels), sizes, strict=True):
-        layers += [nn.Upsample(size=size), convolution(inputs, outputs, 5, padding=2, bias=not normalized)]
-        layers += [*_normalization(outputs, normalized), nn.LeakyReLU()]
-    return layers[: -2 if normalized else -1]
-
-
-def _normalization(channels: int, normalized: bool) -> list[nn.Module]:
-    return [BatchNorm(channels)] if normalized else []
+        layers += [nn.Upsample(size=size), convolution(inputs, outputs, 5, padding=2), nn.LeakyReLU()]
+    return layers[:-1]
