@@ -27,7 +27,7 @@ payments = pd.DataFrame(
 payments.loc[rng.choice(1000, 50, replace=False), "hour"] = np.nan
 
 # %%
-# Numbers are filled by their median and standardised, and categories that come later without having been seen are all 0.
+# Gaps are filled by the mean, and a category that comes later without having been seen is 0 in all columns.
 numbers = make_pipeline(SimpleImputer(), StandardScaler())
 categories = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
 prepare = make_column_transformer(
