@@ -48,8 +48,10 @@ def _skip_routing(app, what, name, obj, skip, options):
 def _escape(app, what, name, obj, options, lines):
     """Take |x|, *shape and name_ of a docstring for what they are, and not for markup."""
     for number, line in enumerate(lines):
-        if "`" not in line and not line.lstrip().startswith((">>>", "..", ":")):
-            lines[number] = re.sub(r"\||\*(?=\w)|(?<=\w)_(?!\w)", r"\\\g<0>", line)
+        if not line.lstrip().startswith((">>>", "..", ":")):
+            parts = re.split(r"(`+[^`]*`+_?)", line)
+            parts[::2] = [re.sub(r"\||\*(?=\w)|(?<=\w)_(?!\w)", r"\\\g<0>", part) for part in parts[::2]]
+            lines[number] = "".join(parts)
 
 
 def setup(app):
