@@ -28,6 +28,14 @@ Where the default values come from
   whose state after the last step goes on; the hidden layer of the decoder is one that sees the code at every step, from
   whose states alpha and beta are read step by step.
 
+What it can and cannot do
+-------------------------
+One direction of perturbation is enough for the loss, and the perturbator finds one: over ADBench's 29 tables the
+perturbations of different rows have a cosine of .56 (median). The classifier then sees rows that are moved that way
+(AUROC .97), takes those that are moved the opposite way for more normal than the rows themselves (.12), and is blind
+to others of the same size (.51). It is a half-space, and which anomalies it finds depends on the direction, and so on
+the seed.
+
 Deviations from the paper
 -------------------------
 - The score is the logit rather than the probability, whose sigmoid would round distant rows to one and the same 1.
