@@ -51,6 +51,7 @@ def test_failure_is_recorded_and_tried_again(folder, tmp_path, monkeypatch):
 _TINY = {"epoch_num": 2, "hidden_size": 8, "latent_size": 2}
 
 
+@pytest.mark.filterwarnings("ignore:AnoRand learns to tell:UserWarning")  # a share of 0 leaves one class
 @pytest.mark.parametrize("name", ["DHAG", "AnoRand"])
 @pytest.mark.parametrize("protocol", ["supervised", "semi-supervised:0.05", "semi-supervised:0"])
 def test_labelled_run(folder, name, protocol):
