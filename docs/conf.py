@@ -37,7 +37,7 @@ sphinx_gallery_conf = {
 
 def _name_files(app, path, docname, content):
     """Name the files of the repository that a page from there links to: they are not part of the documentation."""
-    content[0] = re.sub(r"\[([^\]]+)\]\((?!https?:|#)([^)#]+)\)", r"\1 (`\2`)", content[0])
+    content[0] = re.sub(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)([^)#]+)\)", r"\1 (`\2`)", content[0])
 
 
 def _skip_routing(app, what, name, obj, skip, options):
@@ -56,6 +56,6 @@ def _escape(app, what, name, obj, options, lines):
 
 def setup(app):
     """Register all three."""
-    app.connect("autodoc-process-docstring", _escape, priority=900)  # after numpydoc
+    app.connect("autodoc-process-docstring", _escape, priority=100)  # before numpydoc, which writes markup
     app.connect("include-read", _name_files)
     app.connect("autodoc-skip-member", _skip_routing)
