@@ -56,8 +56,13 @@ def frame_of(results):
     return to_frame(RecordsFile(FOLDER / results / "records.jsonl").read(), experiment_of(results))
 
 
-@pytest.mark.parametrize("results", ["adbench", "embeddings"])
-@pytest.mark.parametrize("protocol", ["one-class", "unsupervised"])
+@pytest.mark.parametrize(
+    ("results", "protocol"),
+    [
+        *((results, protocol) for results in ("adbench", "embeddings") for protocol in ("one-class", "unsupervised")),
+        ("plad_table8", "one-class"),
+    ],
+)
 def test_tables_are_those_of_the_records(results, protocol):
     table = tables.summary(frame_of(results))[protocol]
     assert markdown.table(markdown.summary(table, "auroc")) in RESULTS
