@@ -602,10 +602,11 @@ class DeepDetector(CoreDetector):
             yield from epochs(core, rows.x, rows.y, **self._training_options(len(rows.x)))
         except FloatingPointError as error:
             defaults, given = type(self)().get_params(deep=False), self.get_params(deep=False)
-            sizes = {name: given[name] / (defaults[name] or 1) for name in real_parameters(self)}
+            named = [name for name in real_parameters(self) if given[name] is not None]
+            sizes = {name: given[name] / (defaults[name] or 1) for name in named}
             name = max(sizes, key=lambda name: sizes[name])
             if sizes[name] >= _MUCH_LARGER:
-                reason = f"a smaller {name} may help: it is {given[name]:g}, and {defaults[name]:g} by default"
+                reason = f"a smaller {name} may help: it is {given[name]:g}, and {defaults[name]} by default"
             elif not self.preprocessing:
                 reason = f"preprocessing=True may help: without it there are values up to {rows.x.abs().max():.3g}"
             else:

@@ -323,7 +323,7 @@ def test_rows_on_disk(detector, tmp_path):
 
 def test_columns_in_another_order_are_refused(detector):
     clf = small(detector, epoch_num=1).fit(FRAME)
-    for use in entry_points(clf):
+    for use in entry_points(clf, FRAME):
         with pytest.raises(ValueError, match="feature names.*"):
             use(FRAME[["b", "a", "c"]])
         with pytest.raises(ValueError, match="feature names.*"):
