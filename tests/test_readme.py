@@ -124,6 +124,7 @@ def shares(frame):
         ("gated_knn", halves),
         ("gated_knn_embeddings", protocols),
         ("known_anomalies", shares),
+        ("known_anomalies_seeds", shares),
         ("gated_knn_labels", shares),
     ],
 )
