@@ -13,6 +13,8 @@ from benchmarks.reporting.sweeps import Sweep
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 _OURS, _OTHERS = "tab:orange", "tab:blue"
 _COLUMNS = 2  # of panels
@@ -68,6 +70,13 @@ def boxes(
         axis.set(title=f"{protocol} ({_count(len(values), 'data set')})", xlabel=label)
         axis.tick_params(labelbottom=True)
         axis.grid(axis="x", alpha=0.3)
+    kinds = {"pyod_synth": _OURS, "others": _OTHERS} if ours else {}
+    keys = [Patch(facecolor=colour, alpha=0.25, edgecolor="black", label=kind) for kind, colour in kinds.items()]
+    keys += [
+        Line2D([], [], marker="D", color="black", linestyle="", markersize=5, label="mean"),
+        Line2D([], [], marker="o", color="grey", linestyle="", markersize=3, label="data set"),
+    ]
+    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), fontsize=8)
     _save(figure, path)
 
 
