@@ -114,6 +114,7 @@ class Record:
     figures : dict of str to float
         See :func:`benchmarks.running.metrics.evaluate`; empty unless ok.
     fit_seconds, score_seconds : float or None, default=None
+        None where the best epoch was looked for, too: that scores after every epoch.
     oracle_epoch : dict or None, default=None
         See :func:`benchmarks.running.cell.best_epoch`.
     peak_mib : int or None, default=None

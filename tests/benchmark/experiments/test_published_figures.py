@@ -103,6 +103,15 @@ ncae_table1 | fashion-mnist | contaminated:0.2 | NCAE | 88.9 | 9.2
 fashion_mnist | fashion-mnist-6 | one-class-official | PLAD | 82.0 | 0.6
 fashion_mnist | fashion-mnist-1 | one-class-official | DHAG | 99.3 | 0.1
 fashion_mnist | fashion-mnist-5 | one-class-official | DHAG | 95.5 | 0.4
+fashion_mnist | fashion-mnist | one-class-official | PLAD | 93.5 |
+fashion_mnist | fashion-mnist | one-class-official | NoveltyNormalization | 94.7 |
+fashion_mnist | fashion-mnist | one-class-official | NCAE | 91.5 | 9.7
+cifar10 | cifar10-0 | one-class-official | PLAD | 82.5 | 0.4
+cifar10 | cifar10-5 | one-class-official | DHAG | 72.2 | 1.8
+cifar10 | cifar10-6 | one-class-official | NoveltyNormalization | 77.1 |
+mnist | mnist-8 | contaminated:0 | NoveltyNormalization | 94.7 |
+mnist | mnist | contaminated:0.1 | NCAE | 92.6 | 5.7
+mnist | mnist | contaminated:0.2 | NCAE | 89.8 | 7.4
 """
 
 
