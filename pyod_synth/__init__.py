@@ -4,7 +4,7 @@ import os
 from inspect import isabstract
 
 from pyod_synth.adengine import register
-from pyod_synth.base import CoreDetector
+from pyod_synth.detector import CoreDetector
 from pyod_synth.gated_knn import GatedKNN
 from pyod_synth.models.anorand import AnoRand
 from pyod_synth.models.dhag import DHAG

@@ -23,7 +23,7 @@ import numpy as np
 from typing_extensions import Self
 
 from pyod_synth import gated_knn
-from pyod_synth.base import CoreDetector
+from pyod_synth.detector import CoreDetector
 from pyod_synth.models import anorand, dhag, ncae, novelty_normalization, plad
 
 

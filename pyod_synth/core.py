@@ -1,7 +1,7 @@
 """The torch contract that every paper fulfils.
 
 A core is a :class:`torch.nn.Module` that holds all networks of one method. It knows tensors only: nothing of
-numpy, PyOD or optimisers. ``training.py`` drives it, ``base.py`` wraps it into a PyOD detector.
+numpy, PyOD or optimisers. ``training.py`` drives it, ``detector.py`` wraps it into a PyOD detector.
 """
 
 import math

@@ -16,7 +16,7 @@ _TYPES = {"float64": torch.float64, "float32": torch.float32}
 
 
 def export_detector(clf: Any, path: str | os.PathLike[str], dtype: str) -> None:
-    """Write the graph of a fitted detector; see :meth:`pyod_synth.base.CoreDetector.export_onnx`."""
+    """Write the graph of a fitted detector; see :meth:`pyod_synth.detector.CoreDetector.export_onnx`."""
     check_is_fitted(clf)
     name = type(clf).__name__
     if dtype not in _TYPES:

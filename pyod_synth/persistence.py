@@ -56,7 +56,7 @@ _EACH = 64  # bytes that an operation counts for, however small its result
 
 
 def save_detector(clf: Any, path: str | os.PathLike[str]) -> None:
-    """Write a fitted detector; see :meth:`pyod_synth.base.CoreDetector.save`."""
+    """Write a fitted detector; see :meth:`pyod_synth.detector.CoreDetector.save`."""
     check_is_fitted(clf)
     check_parameters(clf)
     header = {

@@ -51,7 +51,9 @@ def test_scores_are_what_they_were(form, kind):
     name, parameters = FORMS[form]
     X, y, new = rows(kind)
     detector = getattr(pyod_synth, name)
-    shared = {parameter: value for parameter, value in _SHARED.items() if parameter in detector().get_params()}
+    # convolutions round otherwise on another processor, which more epochs magnify
+    epochs = _SHARED | {"epoch_num": 1} if kind == "images" else _SHARED
+    shared = {parameter: value for parameter, value in epochs.items() if parameter in detector().get_params()}
     clf = detector(**shared, **parameters).fit(X, y)
     expected = SCORES[form][kind]
     assert np.ptp(expected["scores"]) > 0

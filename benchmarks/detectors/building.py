@@ -12,7 +12,7 @@ import pyod_synth
 from benchmarks.detectors.adapters import Adapter, Unsuitable
 from benchmarks.detectors.rivals import RIVALS, check_names
 from benchmarks.detectors.spec import DetectorSpec
-from pyod_synth.base import CoreDetector
+from pyod_synth.detector import CoreDetector
 from pyod_synth.validation import check_parameters
 
 # what the number of epochs is called: by ours and AutoEncoder, by DeepSVDD and DeepOD, by LUNAR

@@ -35,8 +35,8 @@ from typing import Any, cast
 import numpy as np
 from torch import Tensor
 
-from pyod_synth.base import CoreDetector, Floats, Rows
 from pyod_synth.core import Core
+from pyod_synth.detector import CoreDetector, Floats, Rows
 from pyod_synth.gated_knn.core import GatedKNNCore
 from pyod_synth.validation import Interval
 
@@ -98,7 +98,7 @@ class GatedKNN(CoreDetector):
     }
 
     def build_core(self, input_shape: tuple[int, ...]) -> GatedKNNCore:
-        """Make the empty memories; see :meth:`pyod_synth.base.CoreDetector.build_core`."""
+        """Make the empty memories; see :meth:`pyod_synth.detector.CoreDetector.build_core`."""
         return GatedKNNCore(
             input_shape,
             n_neighbors=self.n_neighbors,

@@ -150,22 +150,7 @@ def grow(chosen: Tensor, others: Tensor, number: int, noise_level: float, genera
 
 
 def anorand_loss(distance: Tensor, logit: Tensor, y: Tensor, w: float) -> Tensor:
-    """Eq. 4, averaged over rows.
-
-    Parameters
-    ----------
-    distance : Tensor of shape (batch,)
-        |x - x^|_2.
-    logit : Tensor of shape (batch,)
-        Of y_mlp.
-    y : Tensor of shape (batch,)
-        1 for anomalies, else 0.
-    w : float
-
-    Returns
-    -------
-    Tensor of shape ()
-    """
+    """Eq. 4, averaged over rows: of distances |x - x^|_2, logits of y_mlp and labels, all of shape (batch,)."""
     # softplus(l) is -log(1 - sigmoid(l)), and l less of it -log(sigmoid(l))
     return (w * (softplus(logit) - y * logit) + (1 - w) * (1 - y) * distance).mean()
 
@@ -177,15 +162,7 @@ def continued_sigmoid(v: Tensor) -> Tensor:
 
 
 class AnoRandCore(Core):
-    """Noise-detection block and autoencoder.
-
-    Parameters
-    ----------
-    input_shape : tuple of int
-        (d,) or (C, H, W).
-    clf : AnoRand
-        Whose parameters to take.
-    """
+    """Noise-detection block and autoencoder, for rows of shape (d,) or (C, H, W)."""
 
     quartiles: Tensor
 
@@ -334,5 +311,5 @@ class AnoRand(DeepDetector):
     }
 
     def build_core(self, input_shape: tuple[int, ...]) -> AnoRandCore:
-        """Make the networks; see :meth:`pyod_synth.base.CoreDetector.build_core`."""
+        """Make the networks; see :meth:`pyod_synth.detector.CoreDetector.build_core`."""
         return AnoRandCore(input_shape, self)

@@ -15,8 +15,7 @@ instead of the latent vector (``space="input"``). The latent vector of an image 
 Where the default values come from
 ----------------------------------
 - The paper, section 5: ``lr=5e-3`` of encoder and discriminator, ``perturbator_lr=1e-5``, ``batch_size=512``. It
-  chooses K (``n_augmented``), L (``n_perturbators``), ``lambda1`` and ``lambda2`` for each data set, by labels; the
-  defaults are among its values.
+  chooses K (``n_augmented``), L (``n_perturbators``), ``lambda1`` and ``lambda2``, by labels; ours are among them.
 - Ours, since the paper is silent: ``epoch_num``, ``hidden_size``, ``latent_size``, ``n_filters``, and no weight decay.
 - The authors' program: encoder and perturbators of images.
 
@@ -30,22 +29,19 @@ norm, and lambda2 is 1e-2 and 1e-3 and weighs the sum of the cosines of 10 and 3
 Deviations from the paper
 -------------------------
 - The score is the logit rather than the probability, whose sigmoid would round distant rows to one and the same 1.
-- The text calls the perturbators adversarial, but in Eq. 2 and Algorithm 1 all networks minimise one loss. We follow
-  the latter.
-- Section 5 gives the learning rates 5e-3 to encoder and discriminator and 1e-5 to the perturbators, Algorithm 1 one to
-  encoder and perturbators and another to the discriminator. The defaults follow section 5.
-- The perturbators step after the other networks, with noise drawn anew, and not from the same gradient, unless
-  ``alternating=False``.
+- The text calls the perturbators adversarial, but in Eq. 2 and Algorithm 1, and here, all networks minimise one loss.
+- Algorithm 1 has one learning rate for encoder and perturbators and another for the discriminator; the defaults follow
+  section 5.
+- Unless ``alternating=False``, the perturbators step after the other networks, with noise drawn anew.
 - K is given for 512 rows and scaled with the batch. Known anomalies of a batch are averaged within it, and leave it
   before its perturbations are drawn and sorted.
 - The perturbators' CNN of tables has two convolutions, which halve rows, and a linear map to the latent vector; that of
   images with ``space="input"`` has three convolutions that keep the size.
-- The program slows the discriminator of images down to 1e-7 after 20 epochs and to 1e-8 after 100. For CIFAR-10 it
-  steps it by SGD, and gives it a hidden layer more, and leaky ReLUs.
-- The optimiser is AdamW with a cosine-decayed learning rate. For tables the authors' program has AMSGrad at constant
-  rates, 5e-3 for encoder and perturbators and 1e-5 for a linear discriminator, one joint gradient, perturbators of two
-  layers, and for its Thyroid K = 100, lambda1 = 1 and 100 epochs. With all of that AUROC over ADBench's 29 tables is
-  .695 trained on normal rows and .598 unsupervised, where it is .729 and .686 as it is here.
+- The program's discriminator of images slows down to 1e-7 after 20 epochs and 1e-8 after 100. That for CIFAR-10 is
+  stepped by SGD and has a hidden layer more, and leaky ReLUs.
+- The optimiser is AdamW with a cosine-decayed learning rate. With the authors' program for tables (AMSGrad, 5e-3 and
+  1e-5 for a linear discriminator, one joint gradient, perturbators of two layers, K = 100, lambda1 = 1, 100 epochs)
+  AUROC over ADBench's 29 tables is .695 trained on normal rows and .598 unsupervised, here .729 and .686.
 """
 
 from dataclasses import dataclass
@@ -75,22 +71,9 @@ def pseudo_labels(norm: Tensor, n_normal: int) -> Tensor:
 def dhag_loss(
     normal_logit: Tensor, perturbed_logit: Tensor, perturbation: Tensor, n_normal: int, lambdas: tuple[float, float]
 ) -> Tensor:
-    """Eq. 2.
+    """Eq. 2 for logits of D, of rows (batch,) and of perturbed rows (batch, L), and perturbations (batch, L, *shape).
 
-    Parameters
-    ----------
-    normal_logit : Tensor of shape (batch,)
-        D of unperturbed rows before the sigmoid; positive means anomalous.
-    perturbed_logit : Tensor of shape (batch, L)
-    perturbation : Tensor of shape (batch, L, *shape)
-    n_normal : int
-        K of this batch.
-    lambdas : tuple of float
-        Weights of the norms and of the cosines, lambda1 and lambda2.
-
-    Returns
-    -------
-    Tensor of shape ()
+    Positive logits mean anomalous. ``n_normal`` is K of this batch, ``lambdas`` the weights of norms and cosines.
     """
     perturbation = perturbation.flatten(2)
     n_perturbators = perturbation.shape[1]
@@ -107,15 +90,7 @@ def dhag_loss(
 
 
 class DHAGCore(Core):
-    """Encoder, perturbators and discriminator.
-
-    Parameters
-    ----------
-    input_shape : tuple of int
-        (d,) or (C, H, W).
-    clf : DHAG
-        Whose parameters to take.
-    """
+    """Encoder, perturbators and discriminator, for rows of shape (d,) or (C, H, W)."""
 
     def __init__(self, input_shape: tuple[int, ...], clf: "DHAG"):
         super().__init__()
@@ -153,9 +128,7 @@ class DHAGCore(Core):
         known = x[:0] if y is None else x[y == 1]
         normal = x if y is None else x[y == 0]
         latent, perturbed, of_known = self.latents(normal, perturbation, known)
-        loss = x.new_zeros(())
-        if len(known):
-            loss = loss + softplus(-self.logit(of_known)).mean()
+        loss = softplus(-self.logit(of_known)).mean() if len(known) else x.new_zeros(())
         if len(normal):
             logit = self.logit(torch.cat([latent[:, None], perturbed], dim=1).flatten(0, 1)).view(len(normal), -1)
             n_normal = self.n_normal(len(normal))
@@ -169,16 +142,8 @@ class DHAGCore(Core):
     def latents(self, x: Tensor, perturbation: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Encode rows, perturbed rows and known anomalies as one batch: a batch normalisation then tells none apart.
 
-        Parameters
-        ----------
-        x : Tensor of shape (n, *input_shape)
-        perturbation : Tensor of shape (n, L, *shape)
-            Of the latent vectors, or of the rows.
-        known : Tensor of shape (m, *input_shape)
-
-        Returns
-        -------
-        Tensor of shape (n, k), Tensor of shape (n, L, k), Tensor of shape (m, k)
+        From rows (n, *input_shape) with perturbations (n, L, *shape), and m known anomalies, to latent vectors (n, k),
+        (n, L, k) and (m, k).
         """
         if self.in_latent_space:
             latent, of_known = self.encoder(torch.cat([x, known])).tensor_split([len(x)])
@@ -200,13 +165,7 @@ class DHAGCore(Core):
         return self.encoder(x)
 
     def invent(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Perturb each row by one perturbator, drawn from those whose perturbation of it counts as abnormal (Eq. 1).
-
-        Raises
-        ------
-        NotImplementedError
-            If latent vectors are perturbed and not rows.
-        """
+        """Perturb each row by one perturbator, drawn from those whose perturbation of it counts as abnormal (Eq. 1)."""
         if self.in_latent_space:
             raise NotImplementedError(
                 "DHAG perturbs latent vectors, which perturb(X) gives, and no rows; DHAG(space='input') perturbs rows"
@@ -322,7 +281,7 @@ class DHAG(DeepDetector):
     }
 
     def build_core(self, input_shape: tuple[int, ...]) -> DHAGCore:
-        """Make the networks; see :meth:`pyod_synth.base.CoreDetector.build_core`."""
+        """Make the networks; see :meth:`pyod_synth.detector.CoreDetector.build_core`."""
         return DHAGCore(input_shape, self)
 
     def perturb(self, X: Any, return_labels: bool = False) -> Any:
@@ -338,12 +297,10 @@ class DHAG(DeepDetector):
         Returns
         -------
         perturbed : ndarray of shape (n, L, k) or (n, L, *X.shape[1:]), float64
-            What each perturbator makes of each row: its latent vector, as from :meth:`embed`, with the perturbation
-            added; or, with ``space="input"``, a row in the units of ``X``. The same at every call unless
-            ``random_state`` is None or a RandomState instance.
+            The latent vector of :meth:`embed` with perturbations added; with ``space="input"`` rows in the units of
+            ``X``. The same at every call unless ``random_state`` is None or a RandomState instance.
         labels : ndarray of shape (n, L), int64
-            Eq. 1, with the rows for the batch: 0 for the smallest perturbations of each perturbator, which count as
-            normal, ``n_augmented`` of every 512; 1 for the others. Only with ``return_labels=True``.
+            Eq. 1, with the rows for the batch: 0 for perturbations that count as normal. With ``return_labels`` only.
 
         Raises
         ------

@@ -56,8 +56,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn.functional import normalize, softplus
 
-from pyod_synth.base import DeepDetector, Floats
+from pyod_synth.base import DeepDetector
 from pyod_synth.core import Core, Player
+from pyod_synth.detector import Floats
 from pyod_synth.networks import decoder, encoder
 from pyod_synth.training import by_blocks, computing
 from pyod_synth.validation import Interval
@@ -66,53 +67,17 @@ _ADVERSARIAL_BETAS = (0.5, 0.999)  # of Adam, as usual where networks are oppone
 
 
 def adversarial_loss(logit: Tensor, real: bool) -> Tensor:
-    """Binary cross entropy of a discriminator's answers.
-
-    Parameters
-    ----------
-    logit : Tensor of shape (batch, 1)
-        log(D / (1 - D)).
-    real : bool
-        What the answer should be.
-
-    Returns
-    -------
-    Tensor of shape ()
-        Mean of -log D if it should be real, else of -log(1 - D).
-    """
+    """Mean of -log D where a discriminator should answer real, else of -log(1 - D), given log(D / (1 - D))."""
     return softplus(-logit if real else logit).mean()
 
 
 def similarity(latent: Tensor, dictionary: Tensor) -> Tensor:
-    """Eq. 6: mean cosine of each latent with those of a dictionary.
-
-    Parameters
-    ----------
-    latent : Tensor of shape (batch, latent_size)
-    dictionary : Tensor of shape (entries, latent_size)
-
-    Returns
-    -------
-    Tensor of shape (batch,)
-        Between -1 and 1; low for contaminated rows.
-    """
+    """Eq. 6: mean cosine of each latent with those of a dictionary, (batch,); low for contaminated rows."""
     return normalize(latent, dim=1) @ normalize(dictionary, dim=1).mean(dim=0)
 
 
 def least_similar(similarities: Tensor, tau: float) -> Tensor:
-    """Pick the rows of a batch that are taken for contaminated.
-
-    Parameters
-    ----------
-    similarities : Tensor of shape (batch,)
-        From :func:`similarity`.
-    tau : float
-        Share of rows to pick, rounded up; one row at least is left.
-
-    Returns
-    -------
-    Tensor of shape (batch,), bool
-    """
+    """Pick the share ``tau`` of a batch, rounded up but not all, that is taken for contaminated: bool (batch,)."""
     size = min(math.ceil(tau * len(similarities)), len(similarities) - 1)
     picked = torch.zeros_like(similarities, dtype=torch.bool)
     picked[similarities.argsort()[:size]] = True
@@ -130,15 +95,7 @@ def squared_distance(x: Tensor, other: Tensor) -> Tensor:
 
 
 class NCAECore(Core):
-    """Autoencoder, discriminators and latent mean.
-
-    Parameters
-    ----------
-    input_shape : tuple of int
-        (d,) or (C, H, W).
-    clf : NCAE
-        Whose parameters to take.
-    """
+    """Autoencoder, discriminators and latent mean, for rows of shape (d,) or (C, H, W)."""
 
     latent_mean: Tensor
 
@@ -185,12 +142,7 @@ class NCAECore(Core):
         return by_blocks(lambda rows: self.decode(self.f(rows)), x)
 
     def invent(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Refuse: what it makes up is normal.
-
-        Raises
-        ------
-        NotImplementedError
-        """
+        """Refuse: what it makes up is normal."""
         raise NotImplementedError(
             "NCAE invents no anomalies: it generates rows that are normal with high confidence, generate(number); "
             "PLAD, AnoRand, GatedKNN and DHAG(space='input') invent anomalies"
@@ -331,7 +283,7 @@ class NCAE(DeepDetector):
     }
 
     def build_core(self, input_shape: tuple[int, ...]) -> NCAECore:
-        """Make the networks; see :meth:`pyod_synth.base.CoreDetector.build_core`."""
+        """Make the networks; see :meth:`pyod_synth.detector.CoreDetector.build_core`."""
         return NCAECore(input_shape, self)
 
     def generate(self, number: int) -> Floats:

@@ -277,5 +277,5 @@ class NoveltyNormalization(DeepDetector):
     }
 
     def build_core(self, input_shape: tuple[int, ...]) -> NoveltyCore:
-        """Make the networks; see :meth:`pyod_synth.base.CoreDetector.build_core`."""
+        """Make the networks; see :meth:`pyod_synth.detector.CoreDetector.build_core`."""
         return NoveltyCore(input_shape, self)

@@ -60,8 +60,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from pyod_synth.base import CoreDetector, DeepDetector, Floats
+from pyod_synth.base import DeepDetector
 from pyod_synth.core import Core
+from pyod_synth.detector import CoreDetector, Floats
 from pyod_synth.networks import decoder, encoder
 from pyod_synth.training import by_blocks
 from pyod_synth.validation import Interval, Shape, StrOptions, check_sequence_shape
@@ -159,35 +160,16 @@ PERTURBATORS = {"vae": VariationalPerturbator, "deterministic": DeterministicPer
 
 
 def plad_loss(normal_logit: Tensor, perturbed_logit: Tensor, size: Tensor, divergence: Tensor, lam: float) -> Tensor:
-    """Eq. 5, and Eq. 3 where the divergence is zero.
+    """Eq. 5, and Eq. 3 where the divergence is zero, of logits of f(x) and f(x~): positive ones mean perturbed.
 
-    Parameters
-    ----------
-    normal_logit, perturbed_logit : Tensor of shape (batch,)
-        f(x) and f(x~) before the sigmoid; positive means perturbed.
-    size : Tensor of shape (batch,)
-        |alpha - 1|^2 + |beta|^2.
-    divergence : Tensor of shape (batch,)
-    lam : float
-
-    Returns
-    -------
-    Tensor of shape ()
+    All are of shape (batch,); ``size`` is |alpha - 1|^2 + |beta|^2.
     """
     # softplus(f) is the binary cross entropy of label 0, softplus(-f) that of label 1
     return (softplus(normal_logit) + softplus(-perturbed_logit) + divergence + lam * size).mean()
 
 
 class PLADCore(Core):
-    """Perturbator and classifier.
-
-    Parameters
-    ----------
-    input_shape : tuple of int
-        (d,), (C, T) or (C, H, W).
-    clf : PLAD
-        Whose parameters to take.
-    """
+    """Perturbator and classifier, for rows of shape (d,), (C, T) or (C, H, W)."""
 
     def __init__(self, input_shape: tuple[int, ...], clf: "PLAD"):
         super().__init__()
@@ -304,7 +286,7 @@ class PLAD(DeepDetector):
     }
 
     def build_core(self, input_shape: tuple[int, ...]) -> PLADCore:
-        """Make the networks; see :meth:`pyod_synth.base.CoreDetector.build_core`."""
+        """Make the networks; see :meth:`pyod_synth.detector.CoreDetector.build_core`."""
         return PLADCore(input_shape, self)
 
     def _check_rows(self, holder: CoreDetector, X: Any, shape: Shape | None, *, fitting: bool) -> Any:
