@@ -48,16 +48,26 @@ def mean_distance(train, x, k, itself):
 
 
 def near_by_numpy(train, x, weights, k=5):
+    (_, own_candidates), (_, candidates) = (
+        mean_distance(views_of(train, train)[1], views_of(train, rows)[1], 2 * k, itself)
+        for rows, itself in ((train, True), (x, False))
+    )
     total = 0
     for own, view, weight in zip(views_of(train, train), views_of(train, x), weights, strict=True):
-        usual, index = mean_distance(own, own, k, True)
+
+        def nearest_in_view(rows, candidates, own=own):
+            distances = np.linalg.norm(rows[:, None] - own[candidates], axis=2)
+            order = distances.argsort(axis=1)[:, :k]
+            return np.take_along_axis(distances, order, 1).mean(axis=1), np.take_along_axis(candidates, order, 1)
+
+        usual, index = nearest_in_view(own, own_candidates)
         floor = 0.1 * usual.mean()
 
         def statistic(distance, index, usual=usual, floor=floor):
             return np.log(distance + floor) - 0.5 * np.log(usual[index].mean(axis=1) + floor)
 
         of_training = statistic(usual, index)
-        of_new = statistic(*mean_distance(own, view, k, False))
+        of_new = statistic(*nearest_in_view(view, candidates))
         total = total + weight * (of_new - of_training.mean()) / of_training.std()
     return total
 

@@ -78,7 +78,7 @@ def _without(name, target, new):
 WithoutStandardized = _without("WithoutStandardized", "near.weigh", _weigh_some([1, 2]))
 WithoutRange = _without("WithoutRange", "near.weigh", _weigh_some([0, 2]))
 WithoutAsinh = _without("WithoutAsinh", "near.weigh", _weigh_some([0, 1]))
-WithoutLocality = _without("WithoutLocality", "neighbors.Memory._statistic", _distance)
+WithoutLocality = _without("WithoutLocality", "neighbors.Memory.forward", _distance)
 WithoutGate = _without(
     "WithoutGate", "near.weigh", lambda normal, invented: np.full(normal.shape[1], 1 / normal.shape[1])
 )

@@ -45,7 +45,7 @@ class GatedKNNCore(Core):
         super().__init__()
         self.memory_size = memory_size
         self.views = make_views(input_shape, encoder)
-        self.near = None if contaminated else Near(self.views.sizes, n_neighbors)
+        self.near = None if contaminated else Near(self.views.sizes, self.views.searched, n_neighbors)
         self.whole = None if contaminated is False else Whole(input_shape, self.views.sizes[-1])
         self.likeness = Likeness(self.views.sizes, self.views.feature_size) if use_labels else None
         self.register_buffer("discount", torch.zeros(()))

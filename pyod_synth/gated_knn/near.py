@@ -1,5 +1,8 @@
 """How far a row lies from its nearest training rows, in several views that invented anomalies have weighed.
 
+A search takes most of the time. Tables are searched in one view alone, for twice as many rows as are wanted, of which
+each view then takes those that are nearest in it. Views of images differ more, and each is searched.
+
 The statistics of all views (:class:`~pyod_synth.gated_knn.neighbors.Memory`) are standardised over the remembered rows,
 and joined by the weights of :func:`~pyod_synth.gated_knn.gate.weigh`.
 """
@@ -15,6 +18,7 @@ from pyod_synth.gated_knn.neighbors import Memories
 from pyod_synth.gated_knn.views import Views
 from pyod_synth.training import by_blocks
 
+_CANDIDATES = 2  # times as many as neighbours, where one view finds them for all
 _INVENTED = 500  # of each kind, but not more than there are training rows
 _LEAST_DEVIATION = 1e-6
 
@@ -26,6 +30,8 @@ class Near(nn.Module):
     ----------
     sizes : list of int
         Of the views.
+    searched : int or None
+        The view in which neighbours are looked for. None looks in each for its own.
     n_neighbors : int
     """
 
@@ -33,9 +39,9 @@ class Near(nn.Module):
     deviation: Tensor
     weights: Tensor
 
-    def __init__(self, sizes: list[int], n_neighbors: int):
+    def __init__(self, sizes: list[int], searched: int | None, n_neighbors: int):
         super().__init__()
-        count = len(sizes)
+        count, self.searched = len(sizes), searched
         self.memories = Memories(sizes, n_neighbors)
         self.register_buffer("mean", torch.zeros(count))
         self.register_buffer("deviation", torch.ones(count))
@@ -49,11 +55,19 @@ class Near(nn.Module):
         Tensor of shape ()
             Mean evidence of rows with noise added to them: how many deviations it stands out.
         """
-        columns = []
         for memory, view in self.memories.beside(views):
             memory.remember(view)
-            columns.append(memory.settle(*by_blocks(memory.neighbors, view)))
-        statistics = torch.stack(columns, dim=1)
+
+        def neighbors(numbers: Tensor) -> tuple[Tensor, Tensor]:
+            find = self._finder([view[numbers] for view in views])
+            distances, index = zip(*(find(number) for number in range(len(views))), strict=True)
+            return torch.stack(distances, dim=1), torch.stack(index, dim=1)
+
+        numbers = torch.arange(len(x), device=x.device)
+        distances, index = by_blocks(neighbors, numbers, sum(view.shape[1] for view in views))
+        found = zip(distances.unbind(dim=1), index.unbind(dim=1), strict=True)
+        settled = [memory.settle(*next(found)) for memory, _ in self.memories.beside(views)]
+        statistics = torch.stack(settled, dim=1)
         self.mean, self.deviation = statistics.mean(dim=0), statistics.std(dim=0, correction=0) + _LEAST_DEVIATION
         normal, count = (statistics - self.mean) / self.deviation, min(len(x), _INVENTED)
 
@@ -73,24 +87,46 @@ class Near(nn.Module):
         ``left_out`` (batch,) are remembered rows that are not to be found, as of
         :func:`~pyod_synth.gated_knn.neighbors.nearest`.
         """
-        evidence = torch.zeros_like(views[0][:, 0])
-        for number, (memory, view) in enumerate(self.memories.beside(views)):
+        find, evidence = self._finder(views, left_out), torch.zeros_like(views[0][:, 0])
+        for number, (memory, _) in enumerate(self.memories.beside(views)):
             # the gate leaves some views out; a graph of operations cannot
             if torch.compiler.is_compiling() or self.weights[number] > 0:
-                statistic = (memory(view, left_out) - self.mean[number]) / self.deviation[number]
+                statistic = (memory(*find(number)) - self.mean[number]) / self.deviation[number]
                 evidence = evidence + self.weights[number] * statistic
         return evidence
 
     def statistics(self, views: list[Tensor], left_out: Tensor | None = None) -> Tensor:
         """Give the statistics of all views side by side: (batch, views)."""
-        return torch.stack([memory(view, left_out) for memory, view in self.memories.beside(views)], dim=1)
+        find = self._finder(views, left_out)
+        columns = [memory(*find(number)) for number, (memory, _) in enumerate(self.memories.beside(views))]
+        return torch.stack(columns, dim=1)
 
     def shares(self, views: list[Tensor], see: Views) -> Tensor:
         """Divide the evidence among the inputs that differ from the nearest rows: (batch, *input_shape)."""
-        parts = []
+        find, parts = self._finder(views), []
         for number, (memory, view) in enumerate(self.memories.beside(views)):
-            parts.append(self.weights[number] * shares(see.locate(number, memory.squared_differences(view))))
+            differences = memory.squared_differences(view, find(number)[1])
+            parts.append(self.weights[number] * shares(see.locate(number, differences)))
         return torch.stack(parts).sum(dim=0)
+
+    def _finder(self, views: list[Tensor], left_out: Tensor | None = None) -> Callable[[int], tuple[Tensor, Tensor]]:
+        """Prepare to find the nearest remembered rows in a view, by its number, as :func:`nearest` gives them."""
+        beside = self.memories.beside(views)
+
+        def by_itself(number: int) -> tuple[Tensor, Tensor]:
+            memory, view = beside[number]
+            return memory.neighbors(view, left_out)
+
+        if self.searched is None:
+            return by_itself
+        memory, view = beside[self.searched]
+        _, candidates = memory.neighbors(view, left_out, _CANDIDATES)
+
+        def among_candidates(number: int) -> tuple[Tensor, Tensor]:
+            memory, view = beside[number]
+            return memory.among(view, candidates)
+
+        return among_candidates
 
 
 def shares(parts: Tensor) -> Tensor:

@@ -150,26 +150,28 @@ class Memory(nn.Module):
         """Learn what is usual from the :meth:`neighbors` of the remembered rows, and give their statistic: (n,)."""
         self.reach = distances.mean(dim=1)
         self.floor = floor(self.reach)
-        return self._statistic(distances, index)
+        return self(distances, index)
 
-    def neighbors(self, x: Tensor, left_out: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Find the nearest remembered rows of rows (batch, size), as :func:`nearest`."""
-        return nearest(x - self.centre, self.rows, self.n_neighbors, left_out)
+    def neighbors(self, x: Tensor, left_out: Tensor | None = None, times: int = 1) -> tuple[Tensor, Tensor]:
+        """Find the nearest remembered rows of rows (batch, size), as :func:`nearest`; or several times as many."""
+        return nearest(x - self.centre, self.rows, times * self.n_neighbors, left_out)
+
+    def among(self, x: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+        """Find the nearest of some remembered rows, of which there is an index (batch, count); else as neighbors."""
+        distances = ((x - self.centre)[:, None] - self.rows[candidates]).square().sum(dim=2).sqrt()
+        distances, order = distances.topk(min(self.n_neighbors, candidates.shape[1]), largest=False, sorted=False)
+        return distances, candidates.gather(1, order)
 
     def mean_distance(self, x: Tensor) -> Tensor:
         """Give the mean distance of rows (batch, size) from their nearest: (batch,)."""
         return self.neighbors(x)[0].mean(dim=1)
 
-    def squared_differences(self, x: Tensor) -> Tensor:
-        """Give the mean squared difference from the nearest, coordinate by coordinate: (batch, size)."""
-        _, index = self.neighbors(x)
+    def squared_differences(self, x: Tensor, index: Tensor) -> Tensor:
+        """Give the mean squared difference from remembered rows, coordinate by coordinate: (batch, size)."""
         return ((x - self.centre)[:, None] - self.rows[index]).square().mean(dim=1)
 
-    def forward(self, x: Tensor, left_out: Tensor | None = None) -> Tensor:
-        """Give the statistic of rows (batch, size): (batch,)."""
-        return self._statistic(*self.neighbors(x, left_out))
-
-    def _statistic(self, distances: Tensor, index: Tensor) -> Tensor:
+    def forward(self, distances: Tensor, index: Tensor) -> Tensor:
+        """Give the statistic of rows, of :meth:`neighbors` (batch, count): (batch,)."""
         usual = torch.log(self.reach[index].mean(dim=1) + self.floor)
         return torch.log(distances.mean(dim=1) + self.floor) - 0.5 * usual
 

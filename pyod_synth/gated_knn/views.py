@@ -27,6 +27,7 @@ class Views(nn.Module):
     """What both kinds of input have in common: which views there are, and how to fit and compute them."""
 
     sizes: list[int]  # of each view; 0 where it is the encoder's
+    searched: int | None = None  # the view whose neighbours are near in the others too, if there is one
     feature_size: int  # of what features gives
 
     def fit(self, x: Tensor) -> None:
@@ -48,6 +49,7 @@ class Views(nn.Module):
 class TableViews(Views):
     """Standardised, scaled to the range of the training rows, and asinh(2 x)."""
 
+    searched = 1
     low: Tensor
     span: Tensor
 
