@@ -19,6 +19,7 @@ from matplotlib.patches import Patch
 _OURS, _OTHERS = "tab:orange", "tab:blue"
 _COLUMNS = 2  # of panels
 _MOST_NAMED = 12  # data sets in a legend
+_DASHES, _MARKERS = ("-", "--", "-.", ":"), "osD^v"
 
 
 def boxes(
@@ -30,13 +31,12 @@ def boxes(
 ):
     """Draw the figures of each detector over the data sets, a panel for each protocol.
 
-    Dots are data sets, boxes their quartiles, diamonds the means, which are also written; detectors are ordered by
-    them, the best on top.
+    Dots are data sets, boxes their quartiles, diamonds the means, which are also written.
 
     Parameters
     ----------
     tables : dict of str to pandas.DataFrame
-        For each protocol a row for each data set and a column for each detector.
+        For each protocol a row for each data set and a column for each detector, the first of which is on top.
     label : str
         What the figures are.
     path : path-like
@@ -47,7 +47,7 @@ def boxes(
     """
     figure, axes = _panels([0.3 * table.shape[1] + 1.2 for table in tables.values()], sharex=not low_is_best)
     for axis, (protocol, values) in zip(axes, tables.items(), strict=True):
-        values = values[values.mean().sort_values(ascending=not low_is_best).index]
+        values = values[values.columns[::-1]]
         positions = np.arange(1, values.shape[1] + 1)
         artists = axis.boxplot(
             values.to_numpy(),
@@ -143,7 +143,10 @@ def curves(sweep: Sweep, label: str, path: str | Path):
         colours = plt.colormaps["tab10" if panel.mean.shape[1] <= 10 else "tab20"].colors
         for column, (detector, mean) in enumerate(panel.mean.items()):
             colour = "black" if panel.datasets is not None else colours[column % len(colours)]
-            axis.plot(mean, marker="o", linewidth=2.2, color=colour, label="mean" if colour == "black" else detector)
+            # dashes and markers that get smaller show each of several lines that coincide
+            line = {"linestyle": _DASHES[column % len(_DASHES)], "marker": _MARKERS[column % len(_MARKERS)]}
+            line |= {"linewidth": 2.2, "markersize": max(4, 9 - column), "color": colour}
+            axis.plot(mean, **line, label="mean" if colour == "black" else detector)
             std = panel.std[detector]
             axis.fill_between(mean.index, mean - std, mean + std, color=colour, alpha=0.15, linewidth=0)
         _scale(axis, panel.mean.index.to_numpy(dtype=float))

@@ -61,7 +61,8 @@ def summary(table: pd.DataFrame, metric: str, bold: bool = False) -> pd.DataFram
         column = table[name].map("{:.2f}".format)
         title = f"rank {METRICS[name.removeprefix('rank_')]}"
         texts[title] = embolden(column, table[name].round(2), min) if bold else column
-    texts |= {title: table[name].map("{:.2f}".format) for name, title in _SECONDS.items()}
+    for name, title in _SECONDS.items():
+        texts[title] = table[name].map("{:.2f}".format).where(table[name].notna(), "")
     return pd.DataFrame(texts, index=table.index)
 
 

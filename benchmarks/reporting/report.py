@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from benchmarks import detectors
 from benchmarks.experiments import Experiment
 from benchmarks.reporting import figures, markdown, page, published, significance, sweeps, tables
-from benchmarks.running.metrics import METRICS
+from benchmarks.running.metrics import IN_WORDS, METRICS
 
 
 def write(frame: pd.DataFrame, out: Path, experiment: Experiment, command: str, runs: int | None = None) -> list[Path]:
@@ -79,15 +79,21 @@ def drawings(frame: pd.DataFrame, metric: str) -> dict[str, Callable]:
     dict of str to callable
         By the name of the file, what draws it at a ``path``.
     """
-    label, found = METRICS[metric], {}
+    label, found = IN_WORDS[metric], {}
     ours = set(frame.loc[frame["algorithm"].isin(detectors.ours()), "detector"])
-    if means := tables.means(frame, metric):
+    if means := _ordered(tables.means(frame, metric), frame, metric):
         found[f"{metric}.png"] = partial(figures.boxes, means, label, ours=ours)
-    if ranks := _rankable(frame, metric):
-        rank = f"rank by {label} (1 is best)"
+    if ranks := _ordered(_rankable(frame, metric), frame, metric):
+        rank = f"rank by {METRICS[metric]} (1 is best)"
         found["ranks.png"] = partial(figures.boxes, ranks, rank, ours=ours, low_is_best=True)
         found["critical_difference.png"] = partial(figures.critical_differences, ranks, ours=ours)
     return found | {sweep.file: partial(figures.curves, sweep, label) for sweep in sweeps.find(frame, metric)}
+
+
+def _ordered(found, frame, metric):
+    """Put the detectors in the order of the report's tables."""
+    summaries = tables.summary(frame, metric)
+    return {protocol: table[summaries[protocol].index] for protocol, table in found.items()}
 
 
 def _rankable(frame, metric):
@@ -170,7 +176,8 @@ def _head(frame, metric, command):
         several.setdefault(name, {})[str(number)] = None
     versions = ", ".join(markdown.name(f"{name} {' and '.join(numbers)}") for name, numbers in several.items())
     text = (
-        "Means over data sets of means over seeds; ± is the standard deviation of the mean over data sets, over seeds. "
+        "Means over data sets of means over seeds; ± is the standard deviation of the mean over data sets, over seeds, "
+        "if there are several. "
         "Ranks are over detectors within a data set (1 is best). F1 is at the true count of anomalies. "
         "The last epoch is scored. The best of each column or row is bold."
     )
@@ -238,15 +245,17 @@ def _ranks(frame, metric):
             "data sets": str(table.shape[0]),
             "detectors": str(table.shape[1]),
             "Friedman p": markdown.p_value(significance.friedman(table)),
+            "so the detectors": "differ" if significance.friedman(table) < significance.ALPHA else "may all be alike",
             "critical difference": f"{significance.critical_difference(table):.2f}",
         }
         for protocol, table in ranks.items()
     }
     return [
         "## Ranks",
-        f"Friedman's test asks whether the detectors differ at all in {METRICS[metric]}. Where it says so, Nemenyi's "
-        "finds those whose mean ranks are further apart than the critical difference (CD), at a level of "
-        f"{significance.ALPHA}; bars join those that do not differ by it.",
+        f"Friedman's test asks whether the detectors differ at all in {METRICS[metric]}: its p is the chance of ranks "
+        f"as uneven as these if they did not, and below {significance.ALPHA} they are taken to differ. Then Nemenyi's "
+        "test finds those whose mean ranks are further apart than the critical difference (CD), at the same level; "
+        "bars join those that do not differ by it.",
         markdown.table(pd.DataFrame(tests).T.rename_axis("protocol")),
         "![Mean ranks and critical differences](critical_difference.png)",
         f"![Ranks of each detector by {METRICS[metric]} over the data sets](ranks.png)",

@@ -134,7 +134,7 @@ def summary(frame: pd.DataFrame, metric: str = "auroc") -> dict[str, pd.DataFram
     -------
     dict of str to pandas.DataFrame
         For each protocol a row for each detector. Columns ``auroc``, ``auprc`` and ``f1`` are means over data sets of
-        means over seeds; ``auroc_std`` and so on the deviation of the mean over data sets, over seeds;
+        means over seeds; ``auroc_std`` and so on the deviation over seeds of the mean over data sets, NaN for one seed;
         ``oracle_auroc`` and ``oracle_auroc_std`` (of ``metric``) what the best epoch on the test rows would have given,
         NaN for a detector without; ``rank_auroc`` and so on mean ranks within a data set: 1 is best, ties share; then
         ``fit_seconds`` and ``score_seconds``.
@@ -148,12 +148,13 @@ def _summarise(frame, metric):
     known = frame[figures].notna().groupby(frame["detector"]).all()
     by_dataset = frame.groupby(["dataset", "detector"])[figures].mean()
     mean = by_dataset.groupby("detector").mean().where(known)
-    std = frame.groupby(["seed", "detector"])[figures].mean().groupby("detector").std(ddof=0).where(known)
+    by_seed = frame.groupby(["seed", "detector"])[figures].mean().groupby("detector")
+    std = by_seed.std(ddof=0).where(known & (by_seed.count() > 1))
     ranked = by_dataset.groupby("dataset").rank(ascending=False).groupby("detector").mean()
     chosen = list(dict.fromkeys(["auroc", "auprc", metric]))
     table = mean.join(std.add_suffix("_std"))[[name for figure in figures for name in (figure, f"{figure}_std")]]
     table = table.join(ranked[chosen].add_prefix("rank_")).join(frame.groupby("detector")[_SECONDS].mean())
-    return table.sort_values(f"rank_{metric}")
+    return table.sort_values(f"rank_{metric}", kind="stable")
 
 
 def mean_and_std(frame: pd.DataFrame, metric: str) -> tuple[float, float]:
@@ -164,10 +165,10 @@ def mean_and_std(frame: pd.DataFrame, metric: str) -> tuple[float, float]:
     mean : float
         Over data sets, of means over seeds.
     std : float
-        Of the mean over data sets, over seeds.
+        Of the mean over data sets, over seeds; NaN if there is but one.
     """
-    mean = frame.groupby("dataset")[metric].mean().mean()
-    return float(mean), float(frame.groupby("seed")[metric].mean().std(ddof=0))
+    mean, by_seed = frame.groupby("dataset")[metric].mean().mean(), frame.groupby("seed")[metric].mean()
+    return float(mean), float(by_seed.std(ddof=0)) if len(by_seed) > 1 else float("nan")
 
 
 def outcomes(frame: pd.DataFrame, metric: str) -> pd.DataFrame:

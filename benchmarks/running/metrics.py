@@ -4,6 +4,11 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "f1": "F1"}
+IN_WORDS = {
+    "auroc": "area under the ROC curve (AUROC)",
+    "auprc": "area under the precision-recall curve (AUPRC)",
+    "f1": "F1 at the true count of anomalies",
+}
 
 
 def evaluate(y: np.ndarray, scores: np.ndarray) -> dict[str, float]:

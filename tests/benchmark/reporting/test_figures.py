@@ -46,7 +46,7 @@ def test_boxes(scores, tmp_path, kept):
     assert [label.get_text() for label in first.get_yticklabels()] == DETECTORS[::-1]  # the best on top
     assert texts(first) == [f"{mean:.3f}" for mean in scores.mean()[::-1]]
     assert first.get_title() == "one-class (12 data sets)"
-    assert [label.get_text() for label in second.get_yticklabels()] == ["PLAD", LONG]
+    assert [label.get_text() for label in second.get_yticklabels()] == [LONG, "PLAD"]
 
 
 def test_boxes_of_ours_are_of_another_colour(scores, tmp_path, kept):
@@ -118,3 +118,11 @@ def test_curves_of_several_detectors(scores, tmp_path, kept):
     assert_nothing_is_cut_off(tmp_path / "sweep.png")
     assert [text.get_text() for text in kept[0].axes[0].get_legend().get_texts()] == DETECTORS
     assert len({line.get_color() for line in kept[0].axes[0].lines}) == 15
+
+
+def test_curves_that_coincide_are_all_seen(tmp_path, kept):
+    mean = pd.DataFrame({name: [0.9, 0.8] for name in "ABC"}, index=[1.0, 2.0])
+    figures.curves(Sweep("lam", "lam", {"one-class": Panel(mean, mean * 0, None)}), "AUROC", tmp_path / "sweep.png")
+    lines = kept[0].axes[0].lines
+    assert len({(line.get_linestyle(), line.get_marker(), line.get_markersize()) for line in lines}) == 3
+    assert [line.get_markersize() for line in lines] == sorted((line.get_markersize() for line in lines), reverse=True)

@@ -50,16 +50,18 @@ def test_summary():
             "score [s]": "0.50",
         },
     }
+    table["fit_seconds"] = [1.0, NAN]
+    assert markdown.summary(table, "auroc")["fit [s]"].tolist() == ["1.00", ""]
     plain = markdown.summary(tables.summary(frame({"a": {"P": [0.9]}}), "f1")["one-class"], "f1")
     assert list(plain) == ["AUROC", "AUPRC", "F1", "rank AUROC", "rank AUPRC", "rank F1", "fit [s]", "score [s]"]
-    assert plain.loc["P", "F1"] == "0.225 ± 0.000"
+    assert plain.loc["P", "F1"] == "0.225"  # one seed has no deviation
 
 
 def test_details():
     records = [*(record("a", "P", seed, 0.5) for seed in (0, 1)), record("a", "Q", 0, 0.6)]
     records += [record("b", "Q", 0, None, "failed"), record("c", "P", 0, None, "skipped")]
     texts = markdown.details(tables.outcomes(to_frame(records), "auroc"), bold=True)["one-class"]
-    assert texts.loc["a"].to_dict() == {"P": "0.500 ± 0.000", "Q": "**0.600 ± 0.000 (1 of 2 seeds)**"}
+    assert texts.loc["a"].to_dict() == {"P": "0.500 ± 0.000", "Q": "**0.600 (1 of 2 seeds)**"}
     assert texts.loc[["b", "c"]].values.tolist() == [["", "failed"], ["skipped", ""]]
 
 
