@@ -52,7 +52,7 @@ LAYERS = [
     {"documentation", "validation", "preprocessing", "seeding", "explain", "networks", "adengine"},
     {"core"},
     {"training", "pyod_compat"},
-    {"persistence", "thresholds"},
+    {"persistence", "thresholds", "assessment"},
     {"export"},
     {"detector"},
     {"base"},
