@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array
 
-from pyod_synth.seeding import RandomState
+from pyod_synth.seeding import RandomState, draw_seed
 from pyod_synth.validation import as_array
 
 _LEAST, _MOST = 0.5, 1.5  # of the way from another row, by which a row is moved on beyond
@@ -16,8 +16,8 @@ _LEAST, _MOST = 0.5, 1.5  # of the way from another row, by which a row is moved
 def separation(clf: Any, X: Any, random_state: RandomState = 42) -> float:
     """Measure how well a fitted detector separates normal rows from anomalies that are invented from them.
 
-    Each row is moved away from another one, by half to one and a half times their difference: a table's features, or
-    the pixels of an image, all at once. So are anomalies of no detector of this package, and all are treated alike.
+    Two of each row are invented: the row moved away from another one, by half to one and a half times their difference,
+    and one that takes each of its features, or pixels, from another row drawn for it, so that no two belong together.
 
     Between detectors that were trained on the same *normal* rows this goes along with how well they find true
     anomalies; the benchmark's results say how closely. With anomalies among the training rows it hardly does.
@@ -60,13 +60,14 @@ def separation(clf: Any, X: Any, random_state: RandomState = 42) -> float:
     True
     """
     rows = check_array(as_array(X, "X"), dtype="numeric", allow_nd=True, ensure_min_samples=2, input_name="X")
-    random = check_random_state(random_state)
-    other = rows[(np.arange(len(rows)) + random.randint(1, len(rows), size=len(rows))) % len(rows)]
+    random = np.random.default_rng(draw_seed(random_state))
+    other = rows[(np.arange(len(rows)) + random.integers(1, len(rows), size=len(rows))) % len(rows)]
     share = random.uniform(_LEAST, _MOST, size=(len(rows),) + (1,) * (rows.ndim - 1))
-    scores = [_score(clf, X, part) for part in (rows, rows + share * (rows - other))]
+    mixed = random.permuted(rows, axis=0)
+    scores = [_score(clf, X, part) for part in (rows, rows + share * (rows - other), mixed)]
     if np.ptp(scores[0]) == 0:
         warnings.warn(f"all {len(rows)} rows of X have the same score: the detector tells none apart", stacklevel=2)
-    return float(roc_auc_score(np.repeat([0, 1], len(rows)), np.concatenate(scores)))
+    return float(roc_auc_score(np.repeat([0, 1, 1], len(rows)), np.concatenate(scores)))
 
 
 def _score(clf: Any, X: Any, rows: Any) -> Any:
