@@ -72,10 +72,9 @@ def _score(options: argparse.Namespace) -> int:
     scores = clf.decision_scores_ if learned is file else clf.decision_function(preparation.transform(rows))
 
     shown = np.arange(len(scores)) if options.top is None else np.argsort(-scores, kind="stable")[: options.top]
-    table = file.fields().iloc[shown]
+    anomaly = (scores[shown] > clf.threshold_).astype(int)
+    table = file.fields().iloc[shown].assign(score=scores[shown], anomaly=anomaly)
     table.insert(0, "row", shown + 1)
-    table["score"] = scores[shown]
-    table["anomaly"] = (scores[shown] > clf.threshold_).astype(int)
     if options.explain:
         table["because"] = preparation.main_columns(clf.explain(preparation.transform(rows.iloc[shown])))
     out = sys.stdout if options.out is None else options.out
