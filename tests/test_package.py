@@ -1,9 +1,11 @@
 """What the package promises of itself as a whole."""
 
 import ast
+import configparser
 import doctest
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 
 import pytest
@@ -49,7 +51,7 @@ def imports(path):
 
 # Each module may import from those before it, the models not from one another.
 LAYERS = [
-    {"documentation", "validation", "preprocessing", "seeding", "explain", "networks", "adengine"},
+    {"documentation", "validation", "preprocessing", "seeding", "explain", "networks", "adengine", "csv_scoring"},
     {"core"},
     {"training", "pyod_compat"},
     {"persistence", "thresholds", "assessment"},
@@ -59,6 +61,7 @@ LAYERS = [
     {"models"},
     {"gated_knn"},
     {"adbench"},
+    {"__main__"},
 ]
 
 
@@ -82,3 +85,17 @@ def test_private_names_of_scikit_learn_are_in_one_module(path):
 
 def test_types_are_shipped():
     assert (PACKAGE / "py.typed").exists()
+
+
+def test_the_oldest_versions_that_are_tested_are_the_oldest_that_are_allowed():
+    setup = configparser.ConfigParser()
+    setup.read(PACKAGE.parent / "setup.cfg")
+    allowed = [setup["options"]["install_requires"], *setup["options.extras_require"].values()]
+    bounds = set(re.findall(r"^([\w-]+)>=([\d.]+)$", "\n".join(allowed), re.MULTILINE))
+    pins = re.findall(r"^([\w-]+)==([\d.]+)$", (PACKAGE.parent / ".ci" / "oldest.txt").read_text(), re.MULTILINE)
+    for name, version in pins:
+        assert any(name == other and re.fullmatch(re.escape(bound) + r"(\.0)*", version) for other, bound in bounds), (
+            name
+        )
+    required = setup["options"]["install_requires"].split()
+    assert {re.split("[><=]", requirement)[0] for requirement in required} <= {name for name, _ in pins}
