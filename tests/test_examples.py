@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
+from matplotlib import pyplot as plt
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 
@@ -16,7 +17,7 @@ def test_it_runs(example, tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
     mpl.use("agg")
     runpy.run_path(str(example), run_name="__main__")
-    mpl.pyplot.close("all")
+    plt.close("all")
     assert list(tmp_path.iterdir()) == []
 
 
