@@ -105,11 +105,12 @@ def squared_lengths(rows: Tensor) -> Tensor:
 def _nearest_by_product(x: Tensor, rows: Tensor, squares: Tensor, k: int, left_out: Tensor | None) -> Tensor:
     """Find the k nearest remembered rows up to rounding, in no order: their index, (batch, k)."""
     # |r|^2 - 2 x r in one product, without |x|^2, which changes no order
-    if len(x) <= _FEW and left_out is None and not torch.compiler.is_compiling():
+    is_graph = torch.compiler.is_compiling()  # which has no loops, and no number of rows
+    if not is_graph and len(x) <= _FEW and left_out is None:
         return smallest(torch.addmm(squares, x, rows.T, alpha=-2), k)
     keys = torch.cat([-2 * rows, squares[:, None]], dim=1).T
     padded = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
-    if torch.compiler.is_compiling():  # to a graph, which has no loops
+    if is_graph:
         return (padded @ keys).topk(k, largest=False, sorted=False).indices
     step = max(1, _PRODUCT // len(rows))
     products = x.new_empty(min(step, len(x)), len(rows))  # once: fresh memory takes longer than the product
