@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.speed.comparisons import COMPARISONS
+from benchmarks.speed.comparisons import COMPARISONS, THREADS
 from benchmarks.speed.measuring import Measurement, machine, on_threads
 
 
@@ -21,6 +21,7 @@ class Record:
     fast : bool
         Whether it is the tiny version, whose figures say nothing.
     threads : int
+        That torch, BLAS and OpenMP could use.
     machine : dict
         See :func:`benchmarks.speed.measuring.machine`; the load is that before.
     seconds : float
@@ -38,10 +39,10 @@ class Record:
 
 def measure(name: str, fast: bool) -> Record:
     """Run a comparison."""
-    comparison, before, start = COMPARISONS[name], machine(), time.perf_counter()
-    with on_threads(comparison.threads):
-        measurements = comparison.measure(fast)
-    return Record(name, fast, comparison.threads, before, round(time.perf_counter() - start, 1), measurements)
+    before, start = machine(), time.perf_counter()
+    with on_threads(THREADS):
+        measurements = COMPARISONS[name].measure(fast)
+    return Record(name, fast, THREADS, before, round(time.perf_counter() - start, 1), measurements)
 
 
 def write(record: Record, folder: Path) -> None:
