@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks run | report | list | download``."""
+"""The command line: ``python -m benchmarks run | report | list | download | speed``."""
 
 import argparse
 import json
@@ -21,6 +21,9 @@ from benchmarks.running import extensions, runner
 from benchmarks.running.backends import BACKENDS
 from benchmarks.running.grid import grid
 from benchmarks.running.records_file import RecordsFile
+from benchmarks.speed import records as speed_records
+from benchmarks.speed import report as speed_report
+from benchmarks.speed.comparisons import COMPARISONS
 
 
 def main(arguments=None):
@@ -158,6 +161,26 @@ def _download(options, command):
     return int(failed)
 
 
+def _speed(options, command):
+    if options.list:
+        print(*(f"{name:16} {comparison.title}" for name, comparison in COMPARISONS.items()), sep="\n")
+        return 0
+    chosen = options.only or list(COMPARISONS)
+    unknown = [name for name in chosen if name not in COMPARISONS]
+    if unknown:
+        raise ValueError(f"--only must name some of {', '.join(COMPARISONS)}; got {', '.join(unknown)}")
+    with _keeping(options.out, command):
+        for name in chosen:
+            record = None if options.again else speed_records.read(options.out, name)
+            if record is None or record.fast != options.fast:
+                record = speed_records.measure(name, options.fast)
+                speed_records.write(record, options.out)
+            print(speed_report.section(record), end="\n\n", flush=True)
+        found = [speed_records.read(options.out, name) for name in COMPARISONS]
+        print("Written:", speed_report.write([record for record in found if record is not None], options.out))
+    return 0
+
+
 def _print(frame, out, experiment, command, runs):
     """Write the report, print the summary; return the exit status."""
     written = report.write(frame, out, experiment, command, runs)
@@ -174,7 +197,7 @@ def _print(frame, out, experiment, command, runs):
 
 def _parser():
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    verbs = parser.add_subparsers(required=True, metavar="run | report | list | download")
+    verbs = parser.add_subparsers(required=True, metavar="run | report | list | download | speed")
 
     run = verbs.add_parser("run", help="run an experiment, leaving out what is done, and report it")
     run.add_argument("experiment", nargs="?", default="quick", help="name or .toml file (default: quick)")
@@ -220,6 +243,16 @@ def _parser():
         help=f"give up a file that takes longer (default: {download.TIME_LIMIT:g})",
     )
     get.set_defaults(action=_download)
+
+    speed = verbs.add_parser("speed", help="measure speed and memory, leaving out what is done, and report them")
+    speed.add_argument("--only", type=_names, metavar="NAMES", help="comma-separated comparisons (default: all)")
+    speed.add_argument("--fast", action="store_true", help="tiny sizes, to see that it works")
+    speed.add_argument("--list", action="store_true", help="list the comparisons")
+    speed.add_argument("--again", action="store_true", help="measure anew what is done")
+    speed.add_argument(
+        "--out", type=Path, default=Path("results") / "speed", help="where to write (default: results/speed)"
+    )
+    speed.set_defaults(action=_speed)
 
     for verb in (run, show, get):
         verb.add_argument(

@@ -1,11 +1,13 @@
 """A random forest as arrays: it votes wherever torch computes, and is saved like the weights of a network."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
 
 _ROWS = 256  # that walk down all trees at a time: what they need stays in a processor's cache
 
@@ -43,7 +45,7 @@ class Forest(nn.Module):
         """Whether there are trees."""
         return len(self.roots) > 0
 
-    def plant(self, forest: RandomForestClassifier) -> None:
+    def plant(self, forest: "RandomForestClassifier") -> None:
         """Take over the trees of a fitted forest, on the device that this one is on."""
         trees = [tree.tree_ for tree in forest.estimators_]
         starts = np.cumsum([0, *(tree.node_count for tree in trees)])

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor, nn
 
 from pyod_synth.gated_knn.forest import Forest
@@ -85,6 +84,8 @@ class Likeness(nn.Module):
         optimism : ndarray of shape (a + len(normal),), float32
             By how much a known anomaly, and then those rows, score higher than by trees that did not learn from them.
         """
+        from sklearn.ensemble import RandomForestClassifier  # here, for it takes longer to import than all of GatedKNN
+
         self.floors = torch.stack([floor(column) for column in distances.T])
         logs = torch.log(distances + self.floors)
         self.mean, self.deviation = logs.mean(dim=0), logs.std(dim=0, correction=0) + _LEAST_DEVIATION

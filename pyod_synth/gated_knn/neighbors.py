@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 _GROUP = 16
 _PRODUCT = 2**21  # numbers of a product of matrices at a time
+_FEW = 16  # rows for which remembered ones are not worth copying
 _COINCIDE = 1e-4  # relative to the length of a row: what rounding may make of equals, before and after scaling
 _FLOOR = 0.1  # of the mean distance
 _TINY = 1e-9
@@ -53,7 +54,9 @@ def smallest(values: Tensor, k: int) -> Tensor:
     return columns.gather(1, values.gather(1, columns).topk(k, largest=False, sorted=False).indices)
 
 
-def nearest(x: Tensor, rows: Tensor, k: int, left_out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def nearest(
+    x: Tensor, rows: Tensor, k: int, left_out: Tensor | None = None, squares: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Find the nearest remembered rows.
 
     Parameters
@@ -65,6 +68,8 @@ def nearest(x: Tensor, rows: Tensor, k: int, left_out: Tensor | None = None) -> 
     left_out : Tensor of shape (batch,), int64, or None, default=None
         For each row of ``x`` a remembered row that is not to be found. None leaves out the one that the row coincides
         with, if it does.
+    squares : Tensor of shape (n,) or None, default=None
+        :func:`squared_lengths` of ``rows``, if they are known.
 
     Returns
     -------
@@ -73,7 +78,8 @@ def nearest(x: Tensor, rows: Tensor, k: int, left_out: Tensor | None = None) -> 
     index : Tensor of the same shape, int64
         Of the remembered rows.
     """
-    index = _nearest_by_product(x, rows, min(k + 1, len(rows)), left_out)
+    squares = squared_lengths(rows) if squares is None else squares
+    index = _nearest_by_product(x, rows, squares, min(k + 1, len(rows)), left_out)
     # the product rounds; the differences do not
     distances = (x[:, None] - rows[index]).square().sum(dim=2).sqrt()
     if left_out is not None:
@@ -91,18 +97,26 @@ def nearest(x: Tensor, rows: Tensor, k: int, left_out: Tensor | None = None) -> 
     )
 
 
-def _nearest_by_product(x: Tensor, rows: Tensor, k: int, left_out: Tensor | None) -> Tensor:
+def squared_lengths(rows: Tensor) -> Tensor:
+    """Give |r|^2 of rows (n, size): (n,)."""
+    return rows.square().sum(dim=1)
+
+
+def _nearest_by_product(x: Tensor, rows: Tensor, squares: Tensor, k: int, left_out: Tensor | None) -> Tensor:
     """Find the k nearest remembered rows up to rounding, in no order: their index, (batch, k)."""
     # |r|^2 - 2 x r in one product, without |x|^2, which changes no order
-    keys = torch.cat([-2 * rows, rows.square().sum(dim=1, keepdim=True)], dim=1).T
+    is_graph = torch.compiler.is_compiling()  # which has no loops, and no number of rows
+    if not is_graph and len(x) <= _FEW and left_out is None:
+        return smallest(torch.addmm(squares, x, rows.T, alpha=-2), k)
+    keys = torch.cat([-2 * rows, squares[:, None]], dim=1).T
     padded = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
-    if torch.compiler.is_compiling():  # to a graph, which has no loops
+    if is_graph:
         return (padded @ keys).topk(k, largest=False, sorted=False).indices
     step = max(1, _PRODUCT // len(rows))
-    squares = x.new_empty(min(step, len(x)), len(rows))  # once: fresh memory takes longer than the product
+    products = x.new_empty(min(step, len(x)), len(rows))  # once: fresh memory takes longer than the product
     found = []
     for start in range(0, len(x), step):
-        part = torch.mm(padded[start : start + step], keys, out=squares[: len(x) - start])
+        part = torch.mm(padded[start : start + step], keys, out=products[: len(x) - start])
         if left_out is not None:
             part.scatter_(1, left_out[start : start + step, None], torch.inf)
         found.append(smallest(part, k))
@@ -130,6 +144,7 @@ class Memory(nn.Module):
     centre: Tensor
     reach: Tensor
     floor: Tensor
+    squares: Tensor
 
     def __init__(self, size: int, n_neighbors: int):
         super().__init__()
@@ -138,12 +153,14 @@ class Memory(nn.Module):
         self.register_buffer("centre", torch.zeros(size))
         self.register_buffer("reach", torch.zeros(0))
         self.register_buffer("floor", torch.ones(()))
+        self.register_buffer("squares", torch.zeros(0), persistent=False)  # of the rows: for one row, half of the time
         self.register_load_state_dict_post_hook(_check_lengths)
 
     def remember(self, rows: Tensor) -> None:
         """Remember rows of shape (n, size)."""
         self.centre = rows.mean(dim=0)
         self.rows = rows - self.centre
+        self.squares = squared_lengths(self.rows)
         self.reach = rows.new_zeros(len(rows))
 
     def settle(self, distances: Tensor, index: Tensor) -> Tensor:
@@ -154,7 +171,7 @@ class Memory(nn.Module):
 
     def neighbors(self, x: Tensor, left_out: Tensor | None = None, times: int = 1) -> tuple[Tensor, Tensor]:
         """Find the nearest remembered rows of rows (batch, size), as :func:`nearest`; or several times as many."""
-        return nearest(x - self.centre, self.rows, times * self.n_neighbors, left_out)
+        return nearest(x - self.centre, self.rows, times * self.n_neighbors, left_out, self.squares)
 
     def among(self, x: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
         """Find the nearest of some remembered rows, of which there is an index (batch, count); else as neighbors."""
@@ -188,6 +205,7 @@ class Memories(nn.ModuleList):
 
 
 def _check_lengths(memory: Memory, keys: object) -> None:
-    """Refuse to load rows of which it is not known what is usual beside them."""
+    """Refuse to load rows of which it is not known what is usual beside them, and measure the others."""
     if len(memory.rows) != len(memory.reach):
         raise ValueError("a memory does not hold as many reaches as rows")
+    memory.squares = squared_lengths(memory.rows)

@@ -61,7 +61,6 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from imblearn.over_sampling import SMOTE
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn.functional import silu, softplus
@@ -136,6 +135,8 @@ def grow(chosen: Tensor, others: Tensor, number: int, noise_level: float, genera
     elif number == len(chosen):
         grown = chosen
     else:
+        from imblearn.over_sampling import SMOTE  # here, for it takes longer to import than all else together
+
         smote = SMOTE(
             sampling_strategy={1: number},
             k_neighbors=min(_NEIGHBOURS, len(chosen) - 1),

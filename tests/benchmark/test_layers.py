@@ -8,7 +8,7 @@ import pytest
 import benchmarks
 
 FOLDER = Path(benchmarks.__file__).parent
-LAYERS = ["data", "protocols", "detectors", "experiments", "running", "reporting"]
+LAYERS = ["data", "protocols", "detectors", "experiments", "running", "reporting", "speed"]
 
 
 def imported(path):
