@@ -20,7 +20,7 @@ from tests.benchmark.records import specs
 PAPERS = [name for name in experiments.names() if name.startswith("papers/")]
 # without the ablation, which was run on forms that are no longer there
 FOLDER = Path(benchmarks.__file__).parent / "results"
-RESULTS = sorted(folder for folder in FOLDER.iterdir() if folder.name != "ablation")
+RESULTS = sorted(path.parent for path in FOLDER.glob("*/records.jsonl") if path.parent.name != "ablation")
 
 
 # What the experiments name and a data folder may lack: the rest of ADBench, what takes more of CIFAR-10's training
