@@ -10,6 +10,7 @@ import pytest
 from benchmarks import experiments
 from benchmarks.reporting import markdown, published, report, tables
 from benchmarks.reporting.frame import to_frame
+from benchmarks.running import extensions
 from benchmarks.running.records_file import RecordsFile
 
 ROOT = Path(__file__).parent.parent
@@ -49,7 +50,10 @@ def test_commands():
 
 
 def experiment_of(results):
-    return experiments.load(json.loads((FOLDER / results / "experiment.json").read_text())["experiment"])
+    experiment = experiments.load(json.loads((FOLDER / results / "experiment.json").read_text())["experiment"])
+    for extension in experiment.extensions:
+        extensions.load(extension)
+    return experiment
 
 
 def frame_of(results):
