@@ -1,4 +1,9 @@
 import os
+
+# Matrices are small here. Threads that wait for each other take longer than the work, fifty times on a busy machine;
+# tests of threads ask for theirs. The libraries read this as they are imported, and processes that tests start too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pathlib import Path
 
 import numpy as np

@@ -6,7 +6,6 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import uniform_filter
 from scipy.optimize import minimize
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -16,7 +15,7 @@ from pyod_synth import GatedKNN
 from pyod_synth.gated_knn import inventions
 from pyod_synth.gated_knn.gate import weigh
 from pyod_synth.gated_knn.neighbors import nearest, smallest
-from pyod_synth.gated_knn.views import directions, make_views
+from pyod_synth.gated_knn.views import directions, histograms, make_views
 from tests.detectors import assert_same
 
 
@@ -216,17 +215,16 @@ def test_uniform_and_noisy_rows():
 
 
 @pytest.mark.parametrize("shape", [(1, 6, 6), (3, 4, 7)])
-def test_turned_and_mirrored_images(shape):
+def test_turned_images(shape):
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(10, *shape)).astype(np.float32))
     generator = torch.Generator().manual_seed(0)
     images, source = inventions.for_gate(x, 60, generator)
     turns = [1, 2, 3] if shape[1] == shape[2] else [2]
     found = set()
-    for image, number in zip(images[:60], source[:60], strict=True):
+    for image, number in zip(images, source, strict=True):
         (turn,) = (turn for turn in turns if torch.equal(image, x[number].rot90(turn, (1, 2))))
         found.add(turn)
     assert found == set(turns)
-    assert torch.equal(images[60:], x[source[60:]].flip(3))
 
 
 def test_views_of_tables(rows, new):
@@ -238,18 +236,30 @@ def test_views_of_tables(rows, new):
 
 def test_edges_have_their_direction():
     image = torch.zeros(1, 2, 8, 8)
-    image[0, 0, :, 4:] = 1.0  # from left to right: the gradient points along the rows
+    image[0, 0, :, 4:] = 1.0  # brighter to the right
     image[0, 1, 4:] = 0.1  # fainter
     maps = directions(image)
-    assert maps.sum(dim=(2, 3)).argmax() == 0
-    turned = directions(image.rot90(1, (2, 3)))
-    assert turned.sum(dim=(2, 3)).argmax() == 4
-    assert maps.sum() == pytest.approx(turned.sum().item(), rel=1e-5)
+    for turns, direction in enumerate([0, 6, 4, 2]):  # to the right, up, to the left, down
+        turned = directions(image.rot90(turns, (2, 3)))
+        assert turned.sum(dim=(2, 3)).argmax() == direction
+        assert maps.sum() == pytest.approx(turned.sum().item(), rel=1e-5)
     assert torch.allclose(directions(image + 7), maps, atol=1e-5)
-    assert torch.allclose(directions(-image), maps, atol=1e-5)
+    assert torch.allclose(directions(-image), maps.roll(4, dims=1), atol=1e-5)
     numpy = image[0, 0].numpy()
     across = np.abs(np.gradient(np.pad(numpy, 1, mode="edge"), axis=1)[1:-1, 1:-1]) * 2
     np.testing.assert_allclose(maps[0, 0], across, atol=1e-5)
+
+
+def test_cells_overlap():
+    maps = torch.from_numpy(np.random.default_rng(0).uniform(size=(2, 8, 12, 6)).astype(np.float32))
+    cells = histograms(maps, 3).view(2, 8, 3, 3)
+    # cells are 4 high and 2 wide, their middles at 1.5, 5.5, 9.5 and .5, 2.5, 4.5
+    rows, columns = np.arange(12), np.arange(6)
+    for i, j in [(0, 0), (1, 1), (2, 0)]:
+        down = np.maximum(1 - np.abs(rows - (1.5 + 4 * i)) / 4, 0)
+        across = np.maximum(1 - np.abs(columns - (0.5 + 2 * j)) / 2, 0)
+        weights = np.outer(down / down.sum(), across / across.sum())
+        np.testing.assert_allclose(cells[:, :, i, j], (maps.numpy() * weights).sum(axis=(2, 3)), rtol=1e-5)
 
 
 def test_views_of_images_take_contrast_or_leave_it():
@@ -259,8 +269,7 @@ def test_views_of_images_take_contrast_or_leave_it():
     np.testing.assert_allclose(brighter, 2 * plain, rtol=1e-4, atol=1e-5)
     for a, b in zip(relative, same, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-    cells = uniform_filter(directions(images)[0, 0].numpy(), 2, mode="nearest", origin=-1)[::2, ::2]
-    np.testing.assert_allclose(plain.view(5, 8, 8, 8)[0, 0] ** 2, cells, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(plain**2, histograms(directions(images), 8), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 5, 7), (3, 16, 9)])
@@ -281,7 +290,7 @@ def test_brightness_is_seen_outside_the_range_of_the_training_images(contaminate
     darkest = X[:, 0].mean(axis=(1, 2)).argmin()
     within, beyond = X[[darkest]], X[[darkest]]
     within[:, 0] += 0.7
-    beyond[:, 0] += 9
+    beyond[:, 0] += 15
     assert_same(clf.decision_function(within), clf.decision_function(X[[darkest]]))
     assert clf.decision_function(beyond)[0] > clf.decision_scores_.max() + 2
     core = GatedKNN(contaminated=contaminated).build_core((2, 10, 10)).eval()
@@ -306,8 +315,7 @@ def test_encoder_gives_a_view():
     plain, clf = GatedKNN(contaminated=False).fit(X), GatedKNN(contaminated=False, encoder=encoder).fit(X)
     assert len(clf.core_.views.sizes) == len(plain.core_.views.sizes) + 1
     assert plain.decision_function(brighter).max() < plain.decision_scores_.max() + 1e-3
-    weights = clf.core_.near.weights
-    assert (clf.decision_function(brighter).max() > clf.decision_scores_.max()) == (weights[-1].item() > 0)
+    assert (clf.decision_function(brighter) > clf.decision_function(X[:3] + 0.01) + 0.1).all()
     copied = pickle.loads(pickle.dumps(clf))
     assert_same(copied.decision_function(brighter), clf.decision_function(brighter))
     assert encoder.factor.dtype == torch.float32
@@ -478,8 +486,8 @@ def test_forest_of_arrays_votes_as_that_of_scikit_learn(decimals, weight):
 
 def test_images_with_known_anomalies():
     rng = np.random.default_rng(0)
-    X = rng.uniform(size=(80, 1, 8, 8))
-    X[60:, :, :, 4:] += 3
+    X = rng.uniform(size=(80, 1, 16, 16))
+    X[60:, :, :, 8:] += 3
     y = np.zeros(80, dtype=int)
     y[60:64] = 1
     clf = GatedKNN(use_labels=True).fit(X, y)

@@ -45,7 +45,7 @@ def test_commands():
     commands = re.findall(r"```\n(.*?)\n```", without_code, re.DOTALL)
     assert commands == [
         'pip install -e ".[bench]" && python -m benchmarks run',
-        'pip install -e ".[test]" && python -m pytest',
+        'pip install -e ".[test]" && python -m pytest -n 2',
     ]
 
 

@@ -195,7 +195,7 @@ def test_files_that_cannot_be_scored(content, sentence, tmp_path, refusal):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--detector", "KNN"], "--detector must be one of AnoRand, DHAG, GatedKNN"),
+        (["--detector", "KNN"], "--detector must be one of AnoRand, DHAG, "),
         (["--detector", "GatedKNN:k=3"], "the parameters of GatedKNN are contaminated, contamination"),
         (["--detector", "GatedKNN:n_neighbors"], "must be NAME or NAME:parameter=value,..."),
         (["--detector", "GatedKNN:n_neighbors=0"], "The 'n_neighbors' parameter of GatedKNN must be"),

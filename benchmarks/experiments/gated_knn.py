@@ -30,10 +30,6 @@ def _distance(self, distances, index):
     return torch.log(distances.mean(dim=1) + self.floor)
 
 
-def _of_one_kind(invent):
-    return lambda x, count, generator: invent(x, 2 * count, generator)
-
-
 def _likeness_of(parts):
     """Make evidence of known anomalies of some of its parts: the nearness, the forest."""
     forward = Likeness.forward
@@ -82,9 +78,9 @@ WithoutLocality = _without("WithoutLocality", "neighbors.Memory.forward", _dista
 WithoutGate = _without(
     "WithoutGate", "near.weigh", lambda normal, invented: np.full(normal.shape[1], 1 / normal.shape[1])
 )
-WithoutExtrapolated = _without("WithoutExtrapolated", "inventions.for_gate", _of_one_kind(inventions.uniform))
-WithoutUniform = _without("WithoutUniform", "inventions.for_gate", _of_one_kind(inventions.extrapolated))
-NoiseForBoth = _without("NoiseForBoth", "inventions.for_gate", _of_one_kind(inventions.noisy))
+WithoutExtrapolated = _without("WithoutExtrapolated", "inventions.for_gate", inventions.uniform)
+WithoutUniform = _without("WithoutUniform", "inventions.for_gate", inventions.extrapolated)
+NoiseForBoth = _without("NoiseForBoth", "inventions.for_gate", inventions.noisy)
 DiscountFrom1 = _without("DiscountFrom1", "core._SEEN", 1.0)
 DiscountFrom10 = _without("DiscountFrom10", "core._SEEN", 10.0)
 WithoutDiscount = _without("WithoutDiscount", "core._SEEN", 1e9)

@@ -4,7 +4,7 @@
 statistic says how far it is from its nearest training rows (:mod:`~pyod_synth.gated_knn.neighbors`). They are joined by
 non-negative weights, of a regression that tells training rows from invented anomalies
 (:mod:`~pyod_synth.gated_knn.gate`, :mod:`~pyod_synth.gated_knn.inventions`): rows of a table that are carried beyond
-another row, or drawn from the range of all, in some of their features; images that are turned or mirrored.
+another row, or drawn from the range of all, in some of their features; images that are turned.
 
 **Evidence of the whole** (:mod:`~pyod_synth.gated_knn.whole`). Anomalies among the training rows are near to each
 other. How far a row lies from the whole of them is blunter, but cannot be hidden so.

@@ -1,6 +1,5 @@
 """Near evidence, evidence of the whole, and evidence of known anomalies, joined to a score."""
 
-import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -45,7 +44,8 @@ class GatedKNNCore(Core):
         super().__init__()
         self.memory_size = memory_size
         self.views = make_views(input_shape, encoder)
-        self.near = None if contaminated else Near(self.views.sizes, self.views.searched, n_neighbors)
+        views = self.views
+        self.near = None if contaminated else Near(views.sizes, views.searched, n_neighbors, views.locality)
         self.whole = None if contaminated is False else Whole(input_shape, self.views.sizes[-1])
         self.likeness = Likeness(self.views.sizes, self.views.feature_size) if use_labels else None
         self.register_buffer("discount", torch.zeros(()))
@@ -126,7 +126,7 @@ class GatedKNNCore(Core):
         return normal[index]
 
     def invent(self, x: Tensor, generator: Generator) -> Tensor:
-        """Invent as for the gate, so many of each kind.
+        """Invent as for the gate.
 
         Raises
         ------
@@ -135,7 +135,7 @@ class GatedKNNCore(Core):
         """
         if x.ndim == 2 and len(x) == 1:
             raise ValueError("X must hold at least two rows to invent anomalies from, got 1")
-        return inventions.for_gate(x, math.ceil(len(x) / 2), generator)[0][: len(x)]
+        return inventions.for_gate(x, len(x), generator)[0]
 
     def _evidence(self, x: Tensor, views: list[Tensor]) -> Tensor:
         """Give near evidence and that of the whole, where there are both: (batch, 1 or 2)."""

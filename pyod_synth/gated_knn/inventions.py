@@ -4,6 +4,8 @@ Each function draws rows with repetition, changes them, and returns the changed 
 index (count,) of the training row that each came from. In tables a random share of the features changes, at least one.
 """
 
+import math
+
 import torch
 from torch import Generator, Tensor
 
@@ -60,18 +62,13 @@ def turned(x: Tensor, count: int, generator: Generator | None) -> tuple[Tensor, 
     return torch.where(quarters == 1, turns[0], torch.where(quarters == 2, turns[1], turns[2])), source
 
 
-def mirrored(x: Tensor, count: int, generator: Generator | None) -> tuple[Tensor, Tensor]:
-    """Mirror images (n, C, H, W) left to right."""
-    source = _draw(x, count, generator)
-    return x[source].flip(3), source
-
-
 def for_gate(x: Tensor, count: int, generator: Generator | None) -> tuple[Tensor, Tensor]:
-    """Invent so many anomalies of each of the kinds that views are weighed by.
+    """Invent the anomalies that views are weighed by.
 
-    Rows of a table (n, d) are :func:`extrapolated` and :func:`uniform`, images (n, C, H, W) :func:`turned` and
-    :func:`mirrored`.
+    Of rows of a table (n, d) half are :func:`extrapolated` and half :func:`uniform`; images (n, C, H, W) are
+    :func:`turned`.
     """
-    kinds = (extrapolated, uniform) if x.ndim == 2 else (turned, mirrored)
-    rows, sources = zip(*(invent(x, count, generator) for invent in kinds), strict=True)
-    return torch.cat(rows), torch.cat(sources)
+    kinds = (extrapolated, uniform) if x.ndim == 2 else (turned,)
+    each = math.ceil(count / len(kinds))
+    rows, sources = zip(*(invent(x, each, generator) for invent in kinds), strict=True)
+    return torch.cat(rows)[:count], torch.cat(sources)[:count]

@@ -19,7 +19,7 @@ from pyod_synth.gated_knn.views import Views
 from pyod_synth.training import by_blocks
 
 _CANDIDATES = 2  # times as many as neighbours, where one view finds them for all
-_INVENTED = 500  # of each kind, but not more than there are training rows
+_INVENTED = 500  # with noise, and twice as many for the gate; but not more than there are training rows
 _LEAST_DEVIATION = 1e-6
 
 
@@ -33,16 +33,18 @@ class Near(nn.Module):
     searched : int or None
         The view in which neighbours are looked for. None looks in each for its own.
     n_neighbors : int
+    locality : float
+        See :class:`~pyod_synth.gated_knn.neighbors.Memory`.
     """
 
     mean: Tensor
     deviation: Tensor
     weights: Tensor
 
-    def __init__(self, sizes: list[int], searched: int | None, n_neighbors: int):
+    def __init__(self, sizes: list[int], searched: int | None, n_neighbors: int, locality: float):
         super().__init__()
         count, self.searched = len(sizes), searched
-        self.memories = Memories(sizes, n_neighbors)
+        self.memories = Memories(sizes, n_neighbors, locality)
         self.register_buffer("mean", torch.zeros(count))
         self.register_buffer("deviation", torch.ones(count))
         self.register_buffer("weights", torch.full((count,), 1 / count))
@@ -75,7 +77,7 @@ class Near(nn.Module):
             numbers = torch.arange(len(invented), device=x.device)
             return by_blocks(lambda i: function(see(invented[i]), sources[i]), numbers, x[0].numel())
 
-        invented = of_invented(self.statistics, *inventions.for_gate(x, count, generator))
+        invented = of_invented(self.statistics, *inventions.for_gate(x, 2 * count, generator))
         invented = (invented - self.mean) / self.deviation
         weights = torch.from_numpy(weigh(normal.cpu().numpy(), invented.cpu().numpy())).to(x)
         self.weights = weights / ((normal @ weights).std(correction=0) + _LEAST_DEVIATION)

@@ -129,15 +129,16 @@ class Memory(nn.Module):
     With d the mean distance to the nearest ``n_neighbors`` remembered rows, d' the mean of the same for those rows, and
     e a tenth of the mean d of all remembered rows,
 
-        log(d + e) - 1/2 log(d' + e),
+        log(d + e) - locality log(d' + e),
 
-    which is halfway between a distance and a local outlier factor: relative to what is usual in that place.
+    which is a distance (0), a local outlier factor (1), or between them: relative to what is usual in that place.
 
     Parameters
     ----------
     size : int
         Of the view; 0 if it is not known before rows come.
     n_neighbors : int
+    locality : float
     """
 
     rows: Tensor
@@ -146,9 +147,9 @@ class Memory(nn.Module):
     floor: Tensor
     squares: Tensor
 
-    def __init__(self, size: int, n_neighbors: int):
+    def __init__(self, size: int, n_neighbors: int, locality: float):
         super().__init__()
-        self.n_neighbors = n_neighbors
+        self.n_neighbors, self.locality = n_neighbors, locality
         self.register_buffer("rows", torch.zeros(0, size))
         self.register_buffer("centre", torch.zeros(size))
         self.register_buffer("reach", torch.zeros(0))
@@ -190,14 +191,14 @@ class Memory(nn.Module):
     def forward(self, distances: Tensor, index: Tensor) -> Tensor:
         """Give the statistic of rows, of :meth:`neighbors` (batch, count): (batch,)."""
         usual = torch.log(self.reach[index].mean(dim=1) + self.floor)
-        return torch.log(distances.mean(dim=1) + self.floor) - 0.5 * usual
+        return torch.log(distances.mean(dim=1) + self.floor) - self.locality * usual
 
 
 class Memories(nn.ModuleList):
     """A memory for each view, of the sizes of which there is a list."""
 
-    def __init__(self, sizes: list[int], n_neighbors: int):
-        super().__init__([Memory(size, n_neighbors) for size in sizes])
+    def __init__(self, sizes: list[int], n_neighbors: int, locality: float = 0.0):
+        super().__init__([Memory(size, n_neighbors, locality) for size in sizes])
 
     def beside(self, views: list[Tensor]) -> list[tuple[Memory, Tensor]]:
         """Give each memory with the rows in its view."""

@@ -1,8 +1,8 @@
 """A batch of rows or images -> the same in several views, as vectors whose distances mean something.
 
 Tables are seen standardised, scaled to [0, 1], and through an inverse hyperbolic sine, which keeps a few large values
-from deciding alone. Images are seen as histograms h of the directions of their gradients [1]_: over 8 x 8 cells as
-sqrt(h), sqrt(h / sum(h)) and h / |h|, and over 4 x 4 cells as h / |h|.
+from deciding alone. Images are seen as histograms h of the directions of their gradients [1]_, of overlapping cells:
+over 8 x 8 cells as sqrt(h), sqrt(h / sum(h)) and h / |h|, and over 4 x 4 cells as h / |h|.
 
 References
 ----------
@@ -28,6 +28,7 @@ class Views(nn.Module):
 
     sizes: list[int]  # of each view; 0 where it is the encoder's
     searched: int | None = None  # the view whose neighbours are near in the others too, if there is one
+    locality: float  # how much counts what is usual in a place, from 0 to 1
     feature_size: int  # of what features gives
 
     def fit(self, x: Tensor) -> None:
@@ -49,7 +50,7 @@ class Views(nn.Module):
 class TableViews(Views):
     """Standardised, scaled to the range of the training rows, and asinh(2 x)."""
 
-    searched = 1
+    searched, locality = 1, 0.5
     low: Tensor
     span: Tensor
 
@@ -88,6 +89,8 @@ class ImageViews(Views):
     encoder : callable or None
         From images (batch, C, H, W) to features (batch, ...).
     """
+
+    locality = 0.0
 
     def __init__(self, input_shape: tuple[int, ...], encoder: Callable[[Tensor], Tensor] | None = None):
         super().__init__()
@@ -133,21 +136,33 @@ def directions(x: Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (batch, 8, H, W)
-        Directions are lines: dark to bright is as bright to dark.
+        Towards what is brighter: to the right, and on in steps of 45 degrees, by way of down.
     """
     padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
     across = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
     down = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
     length, channel = (across.square() + down.square()).max(dim=1, keepdim=True)
-    angle = torch.atan2(down.gather(1, channel), across.gather(1, channel)) / math.pi * _DIRECTIONS
+    angle = torch.atan2(down.gather(1, channel), across.gather(1, channel)) / (2 * math.pi) * _DIRECTIONS
     distance = (angle - torch.arange(_DIRECTIONS, device=x.device).view(1, -1, 1, 1)).remainder(_DIRECTIONS)
     distance = torch.minimum(distance, _DIRECTIONS - distance)
     return length.sqrt() * (1 - distance).clamp(min=0)
 
 
 def histograms(maps: Tensor, grid: int) -> Tensor:
-    """Average the maps (batch, 8, H, W) of :func:`directions` over grid x grid cells: (batch, 8 * grid * grid)."""
-    return F.adaptive_avg_pool2d(maps, grid).flatten(1)
+    """Average the maps (batch, 8, H, W) of :func:`directions` over grid x grid cells: (batch, 8 * grid * grid).
+
+    A pixel counts for the cells whose middles are less than the size of a cell away, the more the nearer it is.
+    """
+    rows, columns = (_nearness(size, grid, maps) for size in maps.shape[2:])
+    return (rows @ maps @ columns.T).flatten(1)
+
+
+def _nearness(size: int, grid: int, like: Tensor) -> Tensor:
+    """Give what each of ``size`` pixels in a line counts for each of so many cells: (grid, size), with sums of 1."""
+    cell = max(size / grid, 1.0)
+    middles = (torch.arange(grid, device=like.device, dtype=like.dtype) + 0.5) * (size / grid) - 0.5
+    distance = (torch.arange(size, device=like.device, dtype=like.dtype) - middles[:, None]).abs()
+    return F.normalize((1 - distance / cell).clamp(min=0), p=1, dim=1)
 
 
 def make_views(input_shape: tuple[int, ...], encoder: Callable[[Tensor], Tensor] | None = None) -> Views:
