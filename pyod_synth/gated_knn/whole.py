@@ -9,8 +9,9 @@ each less its median over the remembered rows, and divided by the distance from 
 deviation, if they were normally distributed. A few anomalies that lie close together are near to each other, but far
 from the whole; and no feature can contribute more than a logarithm to the second statistic.
 
-Images have the first statistic alone, for single pixels say little. Since gradients do not see brightness, it grows by
-how far the mean of an image's channel lies outside the range of the remembered images, in halves of that range.
+Images have the first statistic alone, for single pixels say little, with the 100 nearest of 1,000. Since gradients do
+not see brightness, it grows by how far the mean of an image's channel lies outside the range of the remembered images,
+in halves of that range.
 """
 
 import torch
@@ -21,7 +22,7 @@ from pyod_synth.gated_knn.neighbors import floor, nearest
 from pyod_synth.gated_knn.views import Views
 from pyod_synth.training import by_blocks
 
-_SAMPLE, _NEIGHBORS = 300, 30
+_TABLES, _IMAGES = (300, 30), (1000, 100)  # rows of the sample, and how many of them are near
 _BOUND = 2.0  # deviations from which a feature contributes as a logarithm
 _MIDDLE = 3.29  # deviations between the quantiles of .05 and .95 of a normal distribution
 _LEAST_DEVIATION = 1e-6
@@ -53,6 +54,7 @@ class Whole(nn.Module):
     def __init__(self, input_shape: tuple[int, ...], view_size: int):
         super().__init__()
         self.of_table = len(input_shape) == 1
+        self.sample_size, self.n_neighbors = _TABLES if self.of_table else _IMAGES
         self.register_buffer("sample", torch.zeros(0, view_size))
         self.register_buffer("origin", torch.zeros(view_size))
         self.register_buffer("floor", torch.ones(()))
@@ -66,7 +68,7 @@ class Whole(nn.Module):
         """Learn from training rows (n, *input_shape), in random order, given in all views too."""
         view = views[-1]
         self.origin = view.mean(dim=0)
-        self.sample = view[:_SAMPLE] - self.origin
+        self.sample = view[: self.sample_size] - self.origin
         distances = by_blocks(self._distance, view, max(view.shape[1], len(self.sample)))
         self.floor = floor(distances)
         statistics = [torch.log(distances + self.floor)]
@@ -89,7 +91,7 @@ class Whole(nn.Module):
 
     def shares(self, x: Tensor, views: list[Tensor], see: Views) -> Tensor:
         """Divide the larger statistic among the inputs that it stems from: (batch, *input_shape)."""
-        _, index = nearest(views[-1] - self.origin, self.sample, _NEIGHBORS)
+        _, index = nearest(views[-1] - self.origin, self.sample, self.n_neighbors)
         squares = ((views[-1] - self.origin)[:, None] - self.sample[index]).square().mean(dim=1)
         far = shares(see.locate(len(views) - 1, squares))
         if not self.of_table:
@@ -107,7 +109,7 @@ class Whole(nn.Module):
     def _distance(self, view: Tensor) -> Tensor:
         """Give the mean distance from the nearest rows of the sample, of which the row itself is none."""
         view = view - self.origin
-        count = min(_NEIGHBORS + 1, len(self.sample))
+        count = min(self.n_neighbors + 1, len(self.sample))
         # one way to compute, however many rows there are
         distances = torch.cdist(view, self.sample, compute_mode="use_mm_for_euclid_dist")
         distances = distances.topk(count, largest=False).values
