@@ -19,6 +19,11 @@ extensions = [
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"navigation_with_keys": False, "secondary_sidebar_items": ["page-toc"]}
 html_show_sourcelink = False
+# without pages below them there is nothing to show at the side
+html_sidebars = {
+    page: []
+    for page in ("index", "integrations", "benchmark", "results", "performance", "promises", "contributing", "changes")
+}
 
 templates_path = ["_templates"]
 autosummary_generate = True
@@ -35,9 +40,30 @@ sphinx_gallery_conf = {
 }
 
 
-def _name_files(app, path, docname, content):
-    """Name the files of the repository that a page from there links to: they are not part of the documentation."""
-    content[0] = re.sub(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)([^)#]+)\)", r"\1 (`\2`)", content[0])
+# Files of the repository that are pages here too, beside those in docs/.
+_PAGES = {
+    "CHANGES.md": "changes.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "benchmarks/README.md": "benchmark.md",
+    "benchmarks/RESULTS.md": "results.md",
+    "examples": "examples/index.rst",
+}
+
+
+def _link_files(app, path, docname, content):
+    """Link to the page of a file that an included page links to, or name the file if it is not part of these pages."""
+
+    def link(match):
+        text, target = match.groups()
+        file = (app.srcdir / path).parent.joinpath(target).resolve()
+        if file.parent == app.srcdir:
+            return f"[{text}](/{file.name})"
+        page = _PAGES.get(str(file.relative_to(app.srcdir.parent)))
+        if page:
+            return f"[{text}](/{page})"
+        return f"`{target}`" if target.endswith(text) else f"{text} (`{target}`)"
+
+    content[0] = re.sub(r"(?<!!)\[([^\]]+)\]\((?!https?:|#)([^)#]+)\)", link, content[0])
 
 
 def _skip_routing(app, what, name, obj, skip, options):
@@ -57,5 +83,5 @@ def _escape(app, what, name, obj, options, lines):
 def setup(app):
     """Register all three."""
     app.connect("autodoc-process-docstring", _escape, priority=100)  # before numpydoc, which writes markup
-    app.connect("include-read", _name_files)
+    app.connect("include-read", _link_files)
     app.connect("autodoc-skip-member", _skip_routing)
