@@ -279,4 +279,4 @@ class Core(nn.Module, ABC):
 
 def _size(x: Tensor) -> Tensor:
     """Give the largest size of a value in each row: (batch,)."""
-    return torch.linalg.vector_norm(x.flatten(1), ord=torch.inf, dim=1)
+    return x.flatten(1).abs().max(dim=1).values  # of few features, a fourth of the time of amax and norms

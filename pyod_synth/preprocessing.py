@@ -14,7 +14,7 @@ Array = np.ndarray[Any, Any]
 _FAR = 100.0
 _FAR_UNSCALED = 1e6  # of rows that are not scaled, whose units are not known
 _LARGEST = np.finfo(np.float64).max
-_BLOCK_ELEMENTS = 2**22  # that are scaled at a time: copies of a million rows would be as large as they are
+_BLOCK_ELEMENTS = 2**16  # that are scaled at a time: what the cache holds, in less than half of the time of 2**22
 _LEARNED = ("unit_", "offset_", "mean_", "scale_")
 _DIVISORS = ("unit_", "scale_")
 
