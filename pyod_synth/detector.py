@@ -463,9 +463,13 @@ class CoreDetector(_Attributes, PyODDetector):
         return fitted
 
     def _score_training_rows(self, rows: Rows) -> Floats:
-        """Score the training rows of a calibrated core: as other rows, by default."""
-        scores = by_blocks(self.core_.anomaly_score, rows.x)
+        """Score the training rows of a calibrated core."""
+        scores = self._training_scores(rows.x)
         return _to_numpy(self.core_.settle(rows.x, scores, rows.standardizer.limit))
+
+    def _training_scores(self, x: Tensor) -> Tensor:
+        """Score the training rows before it is known what is far: as other rows, by default."""
+        return by_blocks(self.core_.anomaly_score, x)
 
     def _copy(self, attributes: dict[str, Any]) -> Self:
         """Make a detector of the same class that holds these attributes and nothing else."""

@@ -113,6 +113,9 @@ class GatedKNN(CoreDetector):
             cast(GatedKNNCore, core).known = rows.x[rows.y == 1]
         return {}
 
+    def _training_scores(self, x: Tensor) -> Tensor:
+        return cast(GatedKNNCore, self.core_).training_scores(x)
+
     def _score_training_rows(self, rows: Rows) -> Floats:
         """Score the training rows; those that the forest learned from, by the trees that did not learn from them."""
         scores, core = super()._score_training_rows(rows), cast(GatedKNNCore, self.core_)

@@ -52,6 +52,7 @@ class GatedKNNCore(Core):
         self.register_load_state_dict_pre_hook(_make_room)
         self.known: Tensor | None = None  # known anomalies, until the core is calibrated
         self.learned_from: tuple[Any, Any] | None = None  # what Likeness.learn gave
+        self.remembered: tuple[Tensor, Tensor] | None = None  # their numbers and near evidence, until they are scored
 
     def training_loss(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Nothing is trained.
@@ -73,7 +74,8 @@ class GatedKNNCore(Core):
         self.views.fit(rows)
         views = self._all_views(rows)
         if self.near is not None:
-            noise = self.near.fit(rows, views, self.views, self.generator)
+            evidence, noise = self.near.fit(rows, views, self.views, self.generator)
+            self.remembered = order[: self.memory_size], evidence
             self.discount = torch.log(noise.clamp(min=_SEEN) / _SEEN)
         if self.whole is not None:
             self.whole.fit(rows, views)
@@ -83,8 +85,20 @@ class GatedKNNCore(Core):
 
     def anomaly_score(self, x: Tensor) -> Tensor:
         """Score of the package's text."""
+        return self._score(x)
+
+    def training_scores(self, x: Tensor) -> Tensor:
+        """Score the training rows; if all are remembered, it is known already which are near to each."""
+        remembered, self.remembered = self.remembered, None
+        if remembered is None or len(remembered[0]) < len(x):
+            return by_blocks(self.anomaly_score, x)
+        near = torch.empty_like(remembered[1]).scatter(0, *remembered)
+        numbers = torch.arange(len(x), device=x.device)
+        return by_blocks(lambda some: self._score(x[some], near[some]), numbers, x[0].numel())
+
+    def _score(self, x: Tensor, near: Tensor | None = None) -> Tensor:
         views = self.views(x)
-        score = self._evidence(x, views).amax(dim=1)
+        score = self._evidence(x, views, near).amax(dim=1)
         if self.likeness is not None and self.likeness.forest.is_planted:
             score = score + self.likeness(views, self.views.features(x))
         return score
@@ -137,11 +151,11 @@ class GatedKNNCore(Core):
             raise ValueError("X must hold at least two rows to invent anomalies from, got 1")
         return inventions.for_gate(x, len(x), generator)[0]
 
-    def _evidence(self, x: Tensor, views: list[Tensor]) -> Tensor:
-        """Give near evidence and that of the whole, where there are both: (batch, 1 or 2)."""
-        near = [] if self.near is None else [self.near(views)]
-        whole = [] if self.whole is None else [self.whole(x, views) - self.discount]
-        return torch.stack(near + whole, dim=1)
+    def _evidence(self, x: Tensor, views: list[Tensor], near: Tensor | None = None) -> Tensor:
+        """Give near evidence, unless it is known, and that of the whole, where there are both: (batch, 1 or 2)."""
+        evidence = [] if self.near is None else [self.near(views) if near is None else near]
+        evidence += [] if self.whole is None else [self.whole(x, views) - self.discount]
+        return torch.stack(evidence, dim=1)
 
     def _all_views(self, rows: Tensor) -> list[Tensor]:
         """Compute each view of all rows, block by block."""

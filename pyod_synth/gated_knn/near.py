@@ -49,12 +49,14 @@ class Near(nn.Module):
         self.register_buffer("deviation", torch.ones(count))
         self.register_buffer("weights", torch.full((count,), 1 / count))
 
-    def fit(self, x: Tensor, views: list[Tensor], see: Views, generator: Generator | None) -> Tensor:
+    def fit(self, x: Tensor, views: list[Tensor], see: Views, generator: Generator | None) -> tuple[Tensor, Tensor]:
         """Remember training rows (n, *input_shape), given in all views too, and weigh the views.
 
         Returns
         -------
-        Tensor of shape ()
+        evidence : Tensor of shape (n,)
+            Of these rows.
+        noise : Tensor of shape ()
             Mean evidence of rows with noise added to them: how many deviations it stands out.
         """
         for memory, view in self.memories.beside(views):
@@ -81,7 +83,7 @@ class Near(nn.Module):
         invented = (invented - self.mean) / self.deviation
         weights = torch.from_numpy(weigh(normal.cpu().numpy(), invented.cpu().numpy())).to(x)
         self.weights = weights / ((normal @ weights).std(correction=0) + _LEAST_DEVIATION)
-        return of_invented(self, *inventions.noisy(x, count, generator)).mean()
+        return normal @ self.weights, of_invented(self, *inventions.noisy(x, count, generator)).mean()
 
     def forward(self, views: list[Tensor], left_out: Tensor | None = None) -> Tensor:
         """Give the evidence of rows, in each view (batch, size): (batch,), of unit deviation over training rows.
