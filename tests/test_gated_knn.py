@@ -214,6 +214,20 @@ def test_uniform_and_noisy_rows():
     assert deviation.median().item() == pytest.approx(np.sqrt(0.2 * 3), rel=0.15)
 
 
+def test_a_fit_looks_for_the_neighbors_of_its_rows_once(rows, monkeypatch):
+    searched = []
+
+    def counted(x, *rest):
+        searched.append(len(x))
+        return nearest(x, *rest)
+
+    monkeypatch.setattr("pyod_synth.gated_knn.neighbors.nearest", counted)
+    clf = GatedKNN(contaminated=False).fit(rows)
+    # the rows, inventions for the gate, and rows with noise
+    assert sum(searched) == (1 + 2 + 1) * len(rows)
+    np.testing.assert_allclose(clf.decision_function(rows), clf.decision_scores_, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(1, 6, 6), (3, 4, 7)])
 def test_turned_images(shape):
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(10, *shape)).astype(np.float32))
