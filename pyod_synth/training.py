@@ -113,10 +113,13 @@ def epochs(
         losses.append(player.loss)
         parameters = list(player.parameters)
         optimizers.append(OPTIMIZERS[optimizer_name](parameters, lr=lr, weight_decay=weight_decay, fused=True))
-    moved = [[entry for group in optimizer.param_groups for entry in group["params"]] for optimizer in optimizers]
+    moved: list[list[Tensor]] = [
+        [entry for group in optimizer.param_groups for entry in group["params"]] for optimizer in optimizers
+    ]
     training_x, training_y = core.prepare(x, y)
     batch_num = math.ceil(len(training_x) / batch_size)
-    schedulers = [_scheduler(optimizer, lr_schedule, epoch_num, batch_num) for optimizer in optimizers]
+    schedulers = [_scheduler(optimizer, lr_schedule, epoch_num * batch_num) for optimizer in optimizers]
+    each_batch = lr_schedule == "cosine"  # or each epoch
     core.train()
     silent = not verbose or sys.stderr is None  # as in a program without a console
     for epoch in tqdm(range(epoch_num), desc=type(core).__name__, unit="epoch", disable=silent):
@@ -125,11 +128,18 @@ def epochs(
         for rows in order.tensor_split(batch_num):
             for loss_of, parameters, optimizer, scheduler in zip(losses, moved, optimizers, schedulers, strict=True):
                 loss = loss_of(training_x[rows], None if training_y is None else training_y[rows])
-                optimizer.zero_grad()
+                for (
+                    parameter
+                ) in parameters:  # as optimizer.zero_grad(), which takes a twelfth of a step of small networks
+                    parameter.grad = None
                 loss.backward(inputs=parameters)  # opponents' gradients are not worth their time
                 optimizer.step()
-                scheduler.step()
+                if each_batch:
+                    scheduler.step()
                 total += loss.detach()
+        if not each_batch:
+            for scheduler in schedulers:
+                scheduler.step()
         mean = total.item() / batch_num
         if not math.isfinite(mean):
             raise FloatingPointError(f"the loss of {type(core).__name__} is {mean} in epoch {epoch + 1}")
@@ -137,13 +147,13 @@ def epochs(
 
 
 def _scheduler(
-    optimizer: torch.optim.Optimizer, lr_schedule: str | Sequence[int], epoch_num: int, batch_num: int
+    optimizer: torch.optim.Optimizer, lr_schedule: str | Sequence[int], step_num: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """Make what changes a rate, batch by batch."""
+    """Make what changes a rate: along a cosine batch by batch, in drops epoch by epoch."""
     if lr_schedule == "cosine":
-        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epoch_num * batch_num)
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, step_num)
     drops = () if lr_schedule == "constant" else lr_schedule
-    return torch.optim.lr_scheduler.MultiStepLR(optimizer, [int(epoch) * batch_num for epoch in drops])
+    return torch.optim.lr_scheduler.MultiStepLR(optimizer, [int(epoch) for epoch in drops])
 
 
 @torch.no_grad()
