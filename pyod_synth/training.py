@@ -126,13 +126,12 @@ def epochs(
         total = torch.zeros((), dtype=torch.float32, device=x.device)
         order = torch.randperm(len(training_x), generator=core.generator, device=x.device)
         for rows in order.tensor_split(batch_num):
-            for loss_of, parameters, optimizer, scheduler in zip(losses, moved, optimizers, schedulers, strict=True):
+            for loss_of, own, optimizer, scheduler in zip(losses, moved, optimizers, schedulers, strict=True):
                 loss = loss_of(training_x[rows], None if training_y is None else training_y[rows])
-                for (
-                    parameter
-                ) in parameters:  # as optimizer.zero_grad(), which takes a twelfth of a step of small networks
+                # as optimizer.zero_grad() does, which takes a twelfth of a step of small networks
+                for parameter in own:
                     parameter.grad = None
-                loss.backward(inputs=parameters)  # opponents' gradients are not worth their time
+                loss.backward(inputs=own)  # opponents' gradients are not worth their time
                 optimizer.step()
                 if each_batch:
                     scheduler.step()
