@@ -122,6 +122,12 @@ def shares(frame):
     return texts.rename(columns=lambda protocol: f"{float(protocol.split(':')[1]):.0%}")[["1%", "5%", "10%", "25%"]]
 
 
+def contaminated(frame):
+    """AUROC of each detector, by the share of anomalies among the training images."""
+    means = frame.groupby(["detector", "protocol"], sort=False)["auroc"].mean().map("{:.3f}".format).unstack("protocol")
+    return means.rename(columns=lambda protocol: f"{float(protocol.split(':')[1]):.0%}")
+
+
 def epochs(frame):
     """AUROC / AUPRC and seconds of a fit, by the number of epochs, the default one last."""
     number = frame["parameters"].map(lambda parameters: parameters["epoch_num"])
@@ -135,6 +141,7 @@ def epochs(frame):
     ("results", "table"),
     [
         ("epochs", epochs),
+        ("mnist", contaminated),
         ("gated_knn", halves),
         ("gated_knn_embeddings", protocols),
         ("known_anomalies", shares),
