@@ -210,6 +210,14 @@ def test_arguments_that_are_wrong(arguments, sentence, path, refusal):
     assert sentence in refusal(path, *arguments)
 
 
+def test_an_unknown_detector_is_told_which_there_are(path, refusal):
+    said = refusal(path, "--detector", "KNN")
+    listed = said.removeprefix("--detector must be one of ").removesuffix(", got 'KNN'").split(", ")
+    # other tests may have added theirs
+    assert {"AnoRand", "DHAG", "GatedKNN", "NCAE", "NoveltyNormalization", "PLAD"} <= set(listed)
+    assert listed == sorted(listed)
+
+
 def test_columns_of_the_training_rows_are_required(path, payments, tmp_path, refusal):
     payments.drop(columns=["amount", "id"]).to_csv(tmp_path / "new.csv", index=False)
     assert f"must have the columns of {path}, and lacks ['amount']" in refusal(tmp_path / "new.csv", "--train", path)
