@@ -32,12 +32,14 @@ Deviations from the paper
 - The NS module has no biases. W is then all it has, as Eq. 2 writes it; a bias would reach novelty 0 for every row
   while W is what it was, whatever Eq. 3 rewards.
 - S_min and S_max are constants to the gradient. A gradient through them would make the loss blind to the size of S: it
-  is lowest where one row of a batch is restored worst, not where all are restored well.
+  is lowest where one row of a batch is restored worst, not where all are restored well. On Fashion-MNIST's sandals and
+  bags (2,000 images, 10 epochs) AUROC is .89 and .55 with it, .82 and .76 without.
 - Eq. 1 writes a norm, and the text calls it the mean square error; the latter is what is minimised.
 - Grey images get two convolutional layers of 16 and 32 filters, others three of 32, 64 and 128; the paper gives their
   number alone, and that a dense layer follows. With the batch normalisation of Deep SVDD, whose network it calls
   similar and whose layers it lists without, AUROC on Fashion-MNIST's sandals and shirts after 10 epochs over 2,000
-  images was .857 and .785, against .833 and .790.
+  images was .857 and .785, against .833 and .790. On another draw, where it was .82 and .81,
+  pixels in [0, 1] had .87 and .79, global contrast normalisation before .42 and .74, a rate of 3e-4 .85 and .80.
 """
 
 import math
