@@ -64,14 +64,15 @@ def to_frame(records: Iterable[Record], experiment: Experiment | None = None) ->
 
 
 def group(dataset: str) -> str:
-    """Name the group of a data set that is one of several with numbers; others are alone.
+    """Name the group of a data set that is one of several, by number or as ADBench names them; others are alone.
 
     Examples
     --------
-    >>> group("fashion-mnist-3")
-    'fashion-mnist'
+    >>> group("fashion-mnist-3"), group("MVTec-AD_bottle"), group("6_cardio")
+    ('fashion-mnist', 'MVTec-AD', '6_cardio')
     """
-    return re.sub(r"-\d+$", "", dataset)
+    member = re.fullmatch(r"(.+)-\d+|(?!\d+_)([^_]+)_.+", dataset)
+    return member[1] or member[2] if member else dataset
 
 
 def _listed(experiment, dataset):

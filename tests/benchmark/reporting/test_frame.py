@@ -78,7 +78,16 @@ def test_order_is_that_of_the_experiment():
 
 @pytest.mark.parametrize(
     ("dataset", "name"),
-    [("mnist-0", "mnist"), ("anorand-synthetic-9", "anorand-synthetic"), ("mnist-all", "mnist-all"), ("kdd", "kdd")],
+    [
+        ("mnist-0", "mnist"),
+        ("anorand-synthetic-9", "anorand-synthetic"),
+        ("mnist-all", "mnist-all"),
+        ("kdd", "kdd"),
+        ("CIFAR10_0", "CIFAR10"),
+        ("MVTec-AD_metal_nut", "MVTec-AD"),
+        ("20news_3", "20news"),
+        ("22_magic.gamma", "22_magic.gamma"),
+    ],
 )
 def test_group(dataset, name):
     assert group(dataset) == name
