@@ -195,7 +195,7 @@ class DHAG(DeepDetector):
         Where perturbations are added; "input" is the variant of the paper's section 5.5.
     n_perturbators : int, default=5
         The paper's L.
-    n_augmented : int in [0, 512], default=50
+    n_augmented : int in [0, 512], default=100
         The paper's K: how many of every 512 perturbations, the smallest ones, count as normal.
     lambda1 : float, default=0.1
         Weight of the norms of perturbations.
@@ -249,7 +249,7 @@ class DHAG(DeepDetector):
 
     space: str = "latent"
     n_perturbators: int = 5
-    n_augmented: int = 50
+    n_augmented: int = 100
     lambda1: float = 0.1
     lambda2: float = 0.1
     use_labels: bool = False
