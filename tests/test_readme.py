@@ -175,7 +175,9 @@ def test_ablation_is_that_of_the_records():
         assert " | ".join(columns) in re.sub(" +", " ", RESULTS)
 
 
-@pytest.mark.parametrize(("results", "rows"), [("plad_table5", 8), ("dhag_table2", 18), ("dhag_table2_kdd", 6), ("anorand_table2", 49)])
+@pytest.mark.parametrize(
+    ("results", "rows"), [("plad_table5", 8), ("dhag_table2", 18), ("dhag_table2_kdd", 6), ("anorand_table2", 49)]
+)
 def test_published_figures_stand_beside_those_of_the_records(results, rows):
     own = experiment_of(results)
     for table in published.beside(frame_of(results), own).values():
