@@ -19,8 +19,8 @@ Where the default values come from
   its 30, 50 and 100 for K, 100 was chosen on fifteen of ADBench's tables (at most 2,000 rows, trained on normal ones),
   where AUROC and AUPRC are .77 and .50, with 50 .71 and .44, with 10 .62 and .39. On fourteen others, with up to 10,000
   rows, they are .69 and .47, with 50 .67 and .46. Beyond the paper's, 250 has .77 and .55, 450 .79 and .48 on the
-  fifteen. With K = 50 a tenth and ten times ``lambda1``, ten times ``lambda2`` and a ``perturbator_lr`` of 1e-3 had .70,
-  .71, .70 and .66.
+  fifteen. With K = 50 a tenth and ten times ``lambda1``, ten times ``lambda2`` and a ``perturbator_lr`` of 1e-3 have
+  .70, .71, .70 and .66.
 - Ours, since the paper is silent: ``epoch_num``, ``hidden_size``, ``latent_size``, ``n_filters``, and no weight decay.
 - The authors' program: encoder and perturbators of images.
 
