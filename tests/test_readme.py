@@ -90,6 +90,14 @@ def test_fashion_mnist_is_that_of_the_records():
     assert markdown.table(texts) in RESULTS
 
 
+@pytest.mark.parametrize("detector", ["PLAD", "DHAG", "AnoRand", "NoveltyNormalization", "NCAE"])
+def test_papers_on_fashion_mnist_are_those_of_the_records(detector):
+    runs = frame_of("fashion_mnist").query("detector == @detector")
+    assert len(runs) == 10
+    means = [f"{figure:.3f}".removeprefix("0") for figure in runs[["auroc", "oracle_auroc"]].mean()]
+    assert re.search(rf"\| {detector} +\| +\d+ \| {means[0]} \| {means[1]} \|", RESULTS)
+
+
 def test_known_anomalies_are_those_of_the_records():
     for texts in markdown.details(tables.outcomes(frame_of("dhag_table3"), "f1")).values():
         assert markdown.table(texts) in RESULTS
