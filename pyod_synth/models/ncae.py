@@ -31,6 +31,12 @@ Where the default values come from
 - Ours, since both are silent on tables: ``gamma``, ``hidden_size``, ``latent_size``; and ``epoch_num=50``, of the
   program's 150, since its rates are 1e-5 and below from the 50th on.
 
+What it can and cannot do
+-------------------------
+Where all training rows are normal, driving those away that are taken for contaminated gains nothing: on fifteen of
+ADBench's tables (at most 2,000 rows, 2 seeds) AUROC and AUPRC are .780 and .527, with ``repulsion=0``, which only leaves
+them out, .782 and .534, with 0.01 .782 and .533; with ``latent_size=8`` .791 and .526.
+
 Deviations from the paper
 -------------------------
 - The text sorts Eq. 6 in "descending" order and takes the top. But Eq. 6 is a similarity to normal rows: the least
