@@ -34,8 +34,8 @@ Where the default values come from
 What it can and cannot do
 -------------------------
 Where all training rows are normal, driving those away that are taken for contaminated gains nothing: on fifteen of
-ADBench's tables (at most 2,000 rows, 2 seeds) AUROC and AUPRC are .780 and .527, with ``repulsion=0``, which only leaves
-them out, .782 and .534, with 0.01 .782 and .533; with ``latent_size=8`` .791 and .526.
+ADBench's tables (at most 2,000 rows, 2 seeds) AUROC and AUPRC are .780 and .527, with ``repulsion=0``, which only
+leaves them out, .782 and .534, with 0.01 .782 and .533; with ``latent_size=8`` .791 and .526.
 
 Deviations from the paper
 -------------------------
