@@ -94,8 +94,8 @@ def test_fashion_mnist_is_that_of_the_records():
 def test_papers_on_fashion_mnist_are_those_of_the_records(detector):
     runs = frame_of("fashion_mnist").query("detector == @detector")
     assert len(runs) == 10
-    means = [f"{figure:.3f}".removeprefix("0") for figure in runs[["auroc", "oracle_auroc"]].mean()]
-    assert re.search(rf"\| {detector} +\| +\d+ \| {means[0]} \| {means[1]} \|", RESULTS)
+    means = " | ".join(f"{figure:.3f}".removeprefix("0") for figure in runs[["auroc", "oracle_auroc"]].mean())
+    assert re.search(rf"\| {detector} +\| +\d+ \| {re.escape(means)} \|", RESULTS)
 
 
 def test_known_anomalies_are_those_of_the_records():

@@ -38,8 +38,8 @@ Deviations from the paper
 - Grey images get two convolutional layers of 16 and 32 filters, others three of 32, 64 and 128; the paper gives their
   number alone, and that a dense layer follows. With the batch normalisation of Deep SVDD, whose network it calls
   similar and whose layers it lists without, AUROC on Fashion-MNIST's sandals and shirts after 10 epochs over 2,000
-  images was .857 and .785, against .833 and .790. On another draw, where it was .82 and .81,
-  pixels in [0, 1] had .87 and .79, global contrast normalisation before .42 and .74, a rate of 3e-4 .85 and .80.
+  images was .857 and .785, against .833 and .790. On another draw, where it was .82 and .81, pixels in [0, 1] had .87
+  and .79, global contrast normalisation before .42 and .74, a rate of 3e-4 .85 and .80.
 """
 
 import math
