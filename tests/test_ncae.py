@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
@@ -239,6 +240,14 @@ def test_without_contaminated_rows_and_without_noise(table):
     clf = small(NCAE, tau=0.0, sigma=0.0).fit(table)
     assert np.isfinite(clf.decision_scores_).all()
     assert np.ptp(clf.generate(5), axis=0).max() < 1e-6 * np.abs(table).max()
+
+
+def test_images_that_are_mostly_black_are_restored():
+    """Black is where a sigmoid has no gradient any more: networks that once restore black images do so for ever."""
+    X, y = load_digits(return_X_y=True)
+    zeros = np.pad(X[y == 0].reshape(-1, 1, 8, 8) / 16, ((0, 0), (0, 0), (4, 4), (4, 4)))
+    clf = small(NCAE, batch_size=32, lr=1e-3, epoch_num=10).fit(zeros)
+    assert clf.decision_scores_.mean() < np.square(zeros).mean() / 2
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,7 @@ IMAGE_NETS = {
     "lenet": lambda shape: lenet(shape, 3),
     "lenet without hidden layers": lambda shape: lenet(shape, 3, hidden=()),
     "lenet with hidden layers": lambda shape: lenet(shape, 3, hidden=(6, 4)),
+    "lenet with batch normalisation": lambda shape: lenet(shape, 3, normalized=True),
     "feature map": feature_map,
 }
 
@@ -163,6 +164,7 @@ def test_encoders_of_images_against_numpy(net, shape, training):
 DECODERS = {
     "lenet": lenet_decoder,
     "lenet without hidden layers": lambda latent, shape: lenet_decoder(latent, shape, hidden=()),
+    "lenet with batch normalisation": lambda latent, shape: lenet_decoder(latent, shape, normalized=True),
 }
 
 
@@ -201,6 +203,9 @@ def test_networks_of_images_are_those_of_the_papers():
     dense = ["Flatten", "Linear 128 b", "LeakyReLU", "Linear 32 b"]
     assert forms(lenet(grey, 32)) == [*convolutions(16, 32, normalized=False), *dense]
     assert forms(lenet(colour, 32)) == [*convolutions(32, 64, 128, normalized=False), *dense]
+    assert forms(lenet(grey, 32, normalized=True)) == [*convolutions(16, 32, normalized=True), *dense]
+    growing = ["Upsample", "Conv2d 16 5 1", "BatchNorm", "LeakyReLU", "Upsample", "Conv2d 1 5 1"]
+    assert forms(lenet_decoder(32, grey, normalized=True))[-6:] == growing
     assert forms(feature_map(grey)) == [*convolutions(16, 32, 64, normalized=True), "Crop", "Flatten"]
     assert forms(feature_map(colour)) == [*convolutions(32, 64, 128, normalized=True), "Crop", "Flatten"]
     assert (map_size(grey), map_size(colour)) == (64 * 3 * 3, 128 * 4 * 4)

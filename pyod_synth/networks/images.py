@@ -87,7 +87,9 @@ class Crop(nn.Module):
         return x[:, :, : self.height, : self.width]
 
 
-def lenet(input_shape: Sequence[int], out_features: int, hidden: Sequence[int] = (128,)) -> nn.Sequential:
+def lenet(
+    input_shape: Sequence[int], out_features: int, hidden: Sequence[int] = (128,), normalized: bool = False
+) -> nn.Sequential:
     """LeNet-type network of Deep SVDD: 5x5 convolutions, each with a leaky ReLU and a pooling, and dense layers.
 
     Grey images get two convolutions of 16 and 32 filters, as for Fashion-MNIST, others three of 32, 64 and 128, as for
@@ -100,6 +102,8 @@ def lenet(input_shape: Sequence[int], out_features: int, hidden: Sequence[int] =
     out_features : int
     hidden : sequence of int, default=(128,)
         Units of the dense layers before the last, each with a leaky ReLU.
+    normalized : bool, default=False
+        Whether batch normalisation follows each convolution, in place of its bias.
 
     Returns
     -------
@@ -110,13 +114,15 @@ def lenet(input_shape: Sequence[int], out_features: int, hidden: Sequence[int] =
     filters = _filters(channels)
     features = filters[-1] * math.prod(_halved(size, len(filters)))
     return nn.Sequential(
-        *(*_convolutions(channels, filters, normalized=False), nn.Flatten()),
+        *(*_convolutions(channels, filters, normalized), nn.Flatten()),
         *_dense((features, *hidden)),
         nn.Linear((features, *hidden)[-1], out_features),
     )
 
 
-def lenet_decoder(latent_size: int, output_shape: Sequence[int], hidden: Sequence[int] = (128,)) -> nn.Sequential:
+def lenet_decoder(
+    latent_size: int, output_shape: Sequence[int], hidden: Sequence[int] = (128,), normalized: bool = False
+) -> nn.Sequential:
     """Mirror image of :func:`lenet`, with upsampling for its pooling.
 
     The papers' transposed convolutions have a stride of 1, and so are convolutions.
@@ -128,6 +134,8 @@ def lenet_decoder(latent_size: int, output_shape: Sequence[int], hidden: Sequenc
         (C, H, W), of any size.
     hidden : sequence of int, default=(128,)
         Units of the dense layers before the one that gives the smallest map, each with a leaky ReLU.
+    normalized : bool, default=False
+        Whether batch normalisation follows each convolution but the last, and none has a bias.
 
     Returns
     -------
@@ -140,7 +148,7 @@ def lenet_decoder(latent_size: int, output_shape: Sequence[int], hidden: Sequenc
     return nn.Sequential(
         *_dense((latent_size, *hidden, last * math.prod(smallest))),
         nn.Unflatten(1, (last, *smallest)),
-        *_growing((last, *reversed(filters), channels), sizes),
+        *_growing((last, *reversed(filters), channels), sizes, normalized),
     )
 
 
@@ -232,9 +240,11 @@ def _dense(sizes: Sequence[int]) -> list[nn.Module]:
     return [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.LeakyReLU())]
 
 
-def _growing(channels: Sequence[int], sizes: Sequence[tuple[int, ...]]) -> list[nn.Module]:
+def _growing(channels: Sequence[int], sizes: Sequence[tuple[int, ...]], normalized: bool) -> list[nn.Module]:
     """Enlarge a map to each of these sizes, and convolve it to the next number of channels; the output is free."""
     layers: list[nn.Module] = []
     for (inputs, outputs), size in zip(pairwise(channels), sizes, strict=True):
-        layers += [nn.Upsample(size=size), convolution(inputs, outputs, 5, padding=2), nn.LeakyReLU()]
-    return layers[:-1]
+        if layers:
+            layers += [BatchNorm(inputs), nn.LeakyReLU()] if normalized else [nn.LeakyReLU()]
+        layers += [nn.Upsample(size=size), convolution(inputs, outputs, 5, padding=2, bias=not normalized)]
+    return layers
