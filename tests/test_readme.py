@@ -133,7 +133,7 @@ def shares(frame):
 def contaminated(frame):
     """AUROC of each detector, by the share of anomalies among the training images."""
     means = frame.groupby(["detector", "protocol"], sort=False)["auroc"].mean().map("{:.3f}".format).unstack("protocol")
-    return means.rename(columns=lambda protocol: f"{float(protocol.split(':')[1]):.0%}")
+    return means.rename(columns=lambda protocol: f"{float(protocol.split(':')[1]):.0%}").fillna("")
 
 
 def epochs(frame):
