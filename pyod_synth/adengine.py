@@ -60,7 +60,7 @@ _TRAINED = {"time": "O(epochs * n * d * h), with hidden layers of h units", "spa
 _ENTRIES = {
     "GatedKNN": _entry(
         "GatedKNN",
-        "Gated KNN: nearest neighbours in several views, joined by weights learned against invented anomalies",
+        "Gated KNN: nearest neighbours in views weighed or chosen by how they tell invented anomalies",
         {"id": "pyod_synth", "short": "pyod_synth, 2026; no paper"},
         {"time": "O(n * m * d), with m = min(n, 10000) remembered rows", "space": "O(m * d)"},
         category="proximity",

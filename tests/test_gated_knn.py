@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize
+from scipy.spatial.distance import cdist
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import NearestNeighbors
@@ -232,7 +233,7 @@ def test_a_fit_looks_for_the_neighbors_of_its_rows_once(rows, monkeypatch):
 def test_turned_images(shape):
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(10, *shape)).astype(np.float32))
     generator = torch.Generator().manual_seed(0)
-    images, source = inventions.for_gate(x, 60, generator)
+    images, source = inventions.turned(x, 60, generator)
     turns = [1, 2, 3] if shape[1] == shape[2] else [2]
     found = set()
     for image, number in zip(images, source, strict=True):
@@ -243,7 +244,7 @@ def test_turned_images(shape):
 
 def test_views_of_tables(rows, new):
     views = make_views((4,))
-    views.fit(torch.from_numpy(standardized(rows, rows)))
+    views.fit(torch.from_numpy(standardized(rows, rows)), None)
     for view, expected in zip(views(torch.from_numpy(standardized(rows, new))), views_of(rows, new), strict=True):
         np.testing.assert_allclose(view, expected, rtol=1e-6, atol=1e-6)
 
@@ -276,14 +277,32 @@ def test_cells_overlap():
         np.testing.assert_allclose(cells[:, :, i, j], (maps.numpy() * weights).sum(axis=(2, 3)), rtol=1e-5)
 
 
-def test_views_of_images_take_contrast_or_leave_it():
-    images = torch.from_numpy(np.random.default_rng(0).uniform(size=(5, 1, 16, 16)).astype(np.float32))
-    plain, *relative = make_views((1, 16, 16))(images)
-    brighter, *same = make_views((1, 16, 16))(4 * images + 1)
-    np.testing.assert_allclose(brighter, 2 * plain, rtol=1e-4, atol=1e-5)
-    for a, b in zip(relative, same, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(plain**2, histograms(directions(images), 8), rtol=1e-4, atol=1e-6)
+def drawings_and_photographs():
+    """Blocks with faint texture and bright dots anywhere; and noise with some bright dots in the upper half."""
+    rng = np.random.default_rng(0)
+    drawings, photographs = np.zeros((60, 1, 16, 16)), 0.3 * rng.normal(size=(60, 1, 16, 16))
+    drawings[:, :, 4:12, 3:9] = 1 + rng.uniform(-0.02, 0.02, size=(60, 1, 8, 6))
+    drawings[:, :, 2, 10], drawings[:, :, 12, 12] = 5 * rng.normal(size=(2, 60, 1))
+    for image in photographs[:, 0]:
+        image[rng.integers(0, 8, size=2), rng.integers(0, 15, size=2)] += rng.uniform(2, 4, size=2)
+    return [torch.from_numpy(X.astype(np.float32)) for X in (drawings, photographs)]
+
+
+@pytest.mark.parametrize(("images", "power"), list(zip(drawings_and_photographs(), (0.5, 1.0), strict=True)))
+def test_the_view_of_images_is_the_one_that_tells_turned_ones(images, power):
+    turned, sources = inventions.turned(images, 60, torch.Generator().manual_seed(0))
+    h = histograms(directions(torch.cat([images, turned])), 8).numpy()
+    expected, aurocs = {}, {}
+    for p in (0.5, 1.0):
+        expected[p] = h**p / np.linalg.norm(h**p, axis=1, keepdims=True)
+        distances = cdist(expected[p], expected[p][:60])
+        distances[np.arange(120), np.r_[np.arange(60), sources]] = np.inf
+        aurocs[p] = roc_auc_score(np.arange(120) >= 60, np.sort(distances, axis=1)[:, :5].mean(axis=1))
+    views = make_views((1, 16, 16))
+    views.fit(images, torch.Generator().manual_seed(0))
+    assert views.power == power == max(aurocs, key=aurocs.get)
+    np.testing.assert_allclose(views(images)[0], expected[power][:60], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(views(4 * images + 1)[0], expected[power][:60], rtol=1e-3, atol=1e-4)  # contrast
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 5, 7), (3, 16, 9)])
@@ -330,6 +349,7 @@ def test_encoder_gives_a_view():
     assert len(clf.core_.views.sizes) == len(plain.core_.views.sizes) + 1
     assert plain.decision_function(brighter).max() < plain.decision_scores_.max() + 1e-3
     assert (clf.decision_function(brighter) > clf.decision_function(X[:3] + 0.01) + 0.1).all()
+    np.testing.assert_array_equal(clf.core_.near.weights[0], clf.core_.near.weights[1])
     copied = pickle.loads(pickle.dumps(clf))
     assert_same(copied.decision_function(brighter), clf.decision_function(brighter))
     assert encoder.factor.dtype == torch.float32

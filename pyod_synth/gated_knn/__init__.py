@@ -1,10 +1,11 @@
-"""GatedKNN: nearest neighbours in several views, joined by weights that are learned against invented anomalies.
+"""GatedKNN: nearest neighbours in views that are weighed, or chosen, by how they tell invented anomalies.
 
 **Near evidence** (:mod:`~pyod_synth.gated_knn.near`). In each view of a row (:mod:`~pyod_synth.gated_knn.views`) a
-statistic says how far it is from its nearest training rows (:mod:`~pyod_synth.gated_knn.neighbors`). They are joined by
-non-negative weights, of a regression that tells training rows from invented anomalies
-(:mod:`~pyod_synth.gated_knn.gate`, :mod:`~pyod_synth.gated_knn.inventions`): rows of a table that are carried beyond
-another row, or drawn from the range of all, in some of their features; images that are turned.
+statistic says how far it is from its nearest training rows (:mod:`~pyod_synth.gated_knn.neighbors`). Those of a table
+are joined by non-negative weights, of a regression that tells training rows from invented anomalies
+(:mod:`~pyod_synth.gated_knn.gate`, :mod:`~pyod_synth.gated_knn.inventions`): rows that are carried beyond another row,
+or drawn from the range of all, in some of their features. Images have one view of two, the one that tells them from
+turned images, and if an encoder is given its features for a second, which counts as much.
 
 **Evidence of the whole** (:mod:`~pyod_synth.gated_knn.whole`). Anomalies among the training rows are near to each
 other. How far a row lies from the whole of them is blunter, but cannot be hidden so.
@@ -45,7 +46,7 @@ __all__ = ["GatedKNN"]
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class GatedKNN(CoreDetector):
-    """Nearest neighbours in several views, joined by weights that are learned against invented anomalies.
+    """Nearest neighbours in views that are weighed, or chosen, by how they tell invented anomalies.
 
     The detector to reach for first, for tables and images: one default serves clean training rows and training rows
     with anomalies among them, and it learns from a few known anomalies. See :mod:`pyod_synth.gated_knn` for the score.
@@ -64,7 +65,7 @@ class GatedKNN(CoreDetector):
         Whether ``fit`` takes labels, 1 = known anomaly and 0 = normal or unlabelled, and learns from them.
     encoder : callable or None, default=None
         For images: from float32 tensors (batch, C, H, W), scaled as ``preprocessing`` says, to features (batch, k),
-        which give a further view. A :class:`torch.nn.Module` moves to the device, and is pickled with the detector;
+        which give a second view. A :class:`torch.nn.Module` moves to the device, and is pickled with the detector;
         :meth:`save` refuses it, for it is code.
     {shared parameters}
 

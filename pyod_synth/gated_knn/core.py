@@ -44,8 +44,7 @@ class GatedKNNCore(Core):
         super().__init__()
         self.memory_size = memory_size
         self.views = make_views(input_shape, encoder)
-        views = self.views
-        self.near = None if contaminated else Near(views.sizes, views.searched, n_neighbors, views.locality)
+        self.near = None if contaminated else Near(self.views, n_neighbors)
         self.whole = None if contaminated is False else Whole(input_shape, self.views.sizes[-1])
         self.likeness = Likeness(self.views.sizes, self.views.feature_size) if use_labels else None
         self.register_buffer("discount", torch.zeros(()))
@@ -68,10 +67,10 @@ class GatedKNNCore(Core):
         return []
 
     def calibrate(self, x: Tensor) -> None:
-        """Remember training rows, weigh their views, and learn what is usual."""
+        """Remember training rows, join their views, and learn what is usual."""
         order = torch.randperm(len(x), generator=self.generator, device=x.device)
         rows = x[order[: self.memory_size]]
-        self.views.fit(rows)
+        self.views.fit(rows, self.generator)
         views = self._all_views(rows)
         if self.near is not None:
             evidence, noise = self.near.fit(rows, views, self.views, self.generator)
@@ -140,14 +139,16 @@ class GatedKNNCore(Core):
         return normal[index]
 
     def invent(self, x: Tensor, generator: Generator) -> Tensor:
-        """Invent as for the gate.
+        """Turn images, and change rows of a table as for the gate.
 
         Raises
         ------
         ValueError
             If there is but one row of a table, since two are needed to go beyond one of them.
         """
-        if x.ndim == 2 and len(x) == 1:
+        if x.ndim > 2:
+            return inventions.turned(x, len(x), generator)[0]
+        if len(x) == 1:
             raise ValueError("X must hold at least two rows to invent anomalies from, got 1")
         return inventions.for_gate(x, len(x), generator)[0]
 

@@ -1,4 +1,4 @@
-"""Training rows -> invented anomalies, against which a detector weighs its evidence.
+"""Training rows -> invented anomalies, by which a detector chooses and weighs its evidence.
 
 Each function draws rows with repetition, changes them, and returns the changed rows (count, *input_shape) and the
 index (count,) of the training row that each came from. In tables a random share of the features changes, at least one.
@@ -63,12 +63,7 @@ def turned(x: Tensor, count: int, generator: Generator | None) -> tuple[Tensor, 
 
 
 def for_gate(x: Tensor, count: int, generator: Generator | None) -> tuple[Tensor, Tensor]:
-    """Invent the anomalies that views are weighed by.
-
-    Of rows of a table (n, d) half are :func:`extrapolated` and half :func:`uniform`; images (n, C, H, W) are
-    :func:`turned`.
-    """
-    kinds = (extrapolated, uniform) if x.ndim == 2 else (turned,)
-    each = math.ceil(count / len(kinds))
-    rows, sources = zip(*(invent(x, each, generator) for invent in kinds), strict=True)
+    """Change rows (n, d), half of them as :func:`extrapolated` and half as :func:`uniform`."""
+    each = math.ceil(count / 2)
+    rows, sources = zip(*(invent(x, each, generator) for invent in (extrapolated, uniform)), strict=True)
     return torch.cat(rows)[:count], torch.cat(sources)[:count]

@@ -1,10 +1,10 @@
-"""How far a row lies from its nearest training rows, in several views that invented anomalies have weighed.
+"""How far a row lies from its nearest training rows, in all its views.
 
 A search takes most of the time. Tables are searched in one view alone, for twice as many rows as are wanted, of which
-each view then takes those that are nearest in it. Views of images differ more, and each is searched.
+each view then takes those that are nearest in it. The views of images differ more, and each is searched.
 
 The statistics of all views (:class:`~pyod_synth.gated_knn.neighbors.Memory`) are standardised over the remembered rows,
-and joined by the weights of :func:`~pyod_synth.gated_knn.gate.weigh`.
+and joined: those of tables by the weights of :func:`~pyod_synth.gated_knn.gate.weigh`, those of images by equal ones.
 """
 
 from collections.abc import Callable
@@ -28,29 +28,25 @@ class Near(nn.Module):
 
     Parameters
     ----------
-    sizes : list of int
-        Of the views.
-    searched : int or None
-        The view in which neighbours are looked for. None looks in each for its own.
+    views : Views
+        Which there are, and how they are searched and joined.
     n_neighbors : int
-    locality : float
-        See :class:`~pyod_synth.gated_knn.neighbors.Memory`.
     """
 
     mean: Tensor
     deviation: Tensor
     weights: Tensor
 
-    def __init__(self, sizes: list[int], searched: int | None, n_neighbors: int, locality: float):
+    def __init__(self, views: Views, n_neighbors: int):
         super().__init__()
-        count, self.searched = len(sizes), searched
-        self.memories = Memories(sizes, n_neighbors, locality)
+        count, self.searched = len(views.sizes), views.searched
+        self.memories = Memories(views.sizes, n_neighbors, views.locality)
         self.register_buffer("mean", torch.zeros(count))
         self.register_buffer("deviation", torch.ones(count))
         self.register_buffer("weights", torch.full((count,), 1 / count))
 
     def fit(self, x: Tensor, views: list[Tensor], see: Views, generator: Generator | None) -> tuple[Tensor, Tensor]:
-        """Remember training rows (n, *input_shape), given in all views too, and weigh the views.
+        """Remember training rows (n, *input_shape), given in all views too, and join the views.
 
         Returns
         -------
@@ -79,9 +75,11 @@ class Near(nn.Module):
             numbers = torch.arange(len(invented), device=x.device)
             return by_blocks(lambda i: function(see(invented[i]), sources[i]), numbers, x[0].numel())
 
-        invented = of_invented(self.statistics, *inventions.for_gate(x, 2 * count, generator))
-        invented = (invented - self.mean) / self.deviation
-        weights = torch.from_numpy(weigh(normal.cpu().numpy(), invented.cpu().numpy())).to(x)
+        weights = torch.full_like(self.mean, 1 / len(views))
+        if see.gated:
+            invented = of_invented(self.statistics, *inventions.for_gate(x, 2 * count, generator))
+            invented = (invented - self.mean) / self.deviation
+            weights = torch.from_numpy(weigh(normal.cpu().numpy(), invented.cpu().numpy())).to(x)
         self.weights = weights / ((normal @ weights).std(correction=0) + _LEAST_DEVIATION)
         return normal @ self.weights, of_invented(self, *inventions.noisy(x, count, generator)).mean()
 

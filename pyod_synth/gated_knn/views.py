@@ -1,8 +1,9 @@
 """A batch of rows or images -> the same in several views, as vectors whose distances mean something.
 
 Tables are seen standardised, scaled to [0, 1], and through an inverse hyperbolic sine, which keeps a few large values
-from deciding alone. Images are seen as histograms h of the directions of their gradients [1]_, of overlapping cells:
-over 8 x 8 cells as sqrt(h), sqrt(h / sum(h)) and h / |h|, and over 4 x 4 cells as h / |h|.
+from deciding alone. Images are seen as a histogram h of the directions of their gradients [1]_, over 8 x 8 cells that
+overlap: as h / |h|, in which long gradients count most, as photographs need it, or as sqrt(h / sum(h)), in which faint
+ones count too, as clean drawings need it. It is the one in which turned training images are farther from the others.
 
 References
 ----------
@@ -15,11 +16,17 @@ from collections.abc import Callable
 from copy import deepcopy
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from pyod_synth.gated_knn import inventions
+from pyod_synth.gated_knn.neighbors import nearest
+from pyod_synth.training import by_blocks
+
 _DIRECTIONS = 8
-_FINE, _COARSE = 8, 4
+_FINE, _COARSE = 8, 4  # cells on a side: of the view, and of what a classifier is given
+_POWERS = 0.5, 1.0
+_SAMPLE, _NEIGHBORS = 1000, 5  # of the training images, and how many near ones, by which the power is chosen
 _TINY = 1e-6
 
 
@@ -28,11 +35,13 @@ class Views(nn.Module):
 
     sizes: list[int]  # of each view; 0 where it is the encoder's
     searched: int | None = None  # the view whose neighbours are near in the others too, if there is one
+    gated: bool  # whether the views are weighed by how they tell invented rows, and do not count alike
     locality: float  # how much counts what is usual in a place, from 0 to 1
     feature_size: int  # of what features gives
 
-    def fit(self, x: Tensor) -> None:
-        """Learn what a view needs to know of the training rows (n, *input_shape). By default nothing."""
+    @abstractmethod
+    def fit(self, x: Tensor, generator: Generator | None) -> None:
+        """Learn what a view needs to know of the training rows (n, *input_shape), in random order."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -50,7 +59,7 @@ class Views(nn.Module):
 class TableViews(Views):
     """Standardised, scaled to the range of the training rows, and asinh(2 x)."""
 
-    searched, locality = 1, 0.5
+    searched, gated, locality = 1, True, 0.5
     low: Tensor
     span: Tensor
 
@@ -60,7 +69,7 @@ class TableViews(Views):
         self.register_buffer("low", torch.zeros(size))
         self.register_buffer("span", torch.ones(size))
 
-    def fit(self, x: Tensor) -> None:
+    def fit(self, x: Tensor, generator: Generator | None) -> None:
         """Learn the range of each feature."""
         self.low = x.amin(dim=0)
         span = x.amax(dim=0) - self.low
@@ -80,7 +89,7 @@ class TableViews(Views):
 
 
 class ImageViews(Views):
-    """Histograms of gradient directions, and a given encoder's features if there is one.
+    """A histogram of gradient directions, and a given encoder's features if there is one.
 
     Parameters
     ----------
@@ -88,37 +97,57 @@ class ImageViews(Views):
         (C, H, W).
     encoder : callable or None
         From images (batch, C, H, W) to features (batch, ...).
+
+    Attributes
+    ----------
+    power : Tensor of shape ()
+        p of the view h^p / |h^p|: 1/2 or 1.
     """
 
-    locality = 0.0
+    gated, locality = False, 0.0
+    power: Tensor
 
     def __init__(self, input_shape: tuple[int, ...], encoder: Callable[[Tensor], Tensor] | None = None):
         super().__init__()
         self.input_shape, self.encoder = input_shape, deepcopy(encoder)  # it moves and is cast with the core
-        self.grids = (_FINE, _FINE, _FINE, _COARSE)
-        self.sizes = [_DIRECTIONS * grid**2 for grid in self.grids] + [0] * (encoder is not None)
+        self.sizes = [_DIRECTIONS * _FINE**2] + [0] * (encoder is not None)
         self.feature_size = _DIRECTIONS * _COARSE**2
+        self.register_buffer("power", torch.ones(()))
+
+    def fit(self, x: Tensor, generator: Generator | None) -> None:
+        """Choose the power in whose view a sample of the images is told best from the same images, turned."""
+        from sklearn.metrics import roc_auc_score  # here, as the forest of known anomalies is imported
+
+        x = x[:_SAMPLE]
+        turned, sources = inventions.turned(x, len(x), generator)
+        both = by_blocks(self._histogram, torch.cat([x, turned]), x[0].numel())
+        own = torch.cat([torch.arange(len(x), device=x.device), sources])
+
+        def auroc(power: float) -> float:
+            view = _normalized(both, power)
+            view = view - view[: len(x)].mean(dim=0)
+            distances = nearest(view, view[: len(x)], _NEIGHBORS, own)[0].mean(dim=1)
+            return float(roc_auc_score(torch.arange(len(own)) >= len(x), distances.cpu()))
+
+        self.power.fill_(max(_POWERS, key=auroc))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Give all views of images (batch, C, H, W)."""
-        maps = directions(x)
-        fine, coarse = histograms(maps, _FINE), histograms(maps, _COARSE)
-        views = [fine.sqrt(), F.normalize(fine, p=1, dim=1, eps=_TINY).sqrt(), F.normalize(fine, dim=1, eps=_TINY)]
-        views.append(F.normalize(coarse, dim=1, eps=_TINY))
-        if self.encoder is not None:
-            views.append(self.encoder(x).flatten(1))
-        return views
+        views = [_normalized(self._histogram(x), self.power)]
+        return views if self.encoder is None else [*views, self.encoder(x).flatten(1)]
+
+    def _histogram(self, x: Tensor) -> Tensor:
+        return histograms(directions(x), _FINE)
 
     def features(self, x: Tensor) -> Tensor:
-        """Give the histograms over the fewest cells."""
+        """Give the histograms over few cells."""
         return histograms(directions(x), _COARSE)
 
     def locate(self, view: int, parts: Tensor) -> Tensor:
         """Give each pixel its share of its cell's; an encoder's features are everywhere."""
         channels, height, width = self.input_shape
-        if view < len(self.grids):
-            grid = self.grids[view]
-            cells = parts.view(-1, _DIRECTIONS, grid, grid).sum(dim=1, keepdim=True)
+        if view == 0:
+            cells = parts.view(-1, _DIRECTIONS, _FINE, _FINE).sum(dim=1, keepdim=True)
         else:
             cells = parts.sum(dim=1).view(-1, 1, 1, 1)
         pixels = F.interpolate(cells, size=(height, width), mode="bilinear")
@@ -155,6 +184,10 @@ def histograms(maps: Tensor, grid: int) -> Tensor:
     """
     rows, columns = (_nearness(size, grid, maps) for size in maps.shape[2:])
     return (rows @ maps @ columns.T).flatten(1)
+
+
+def _normalized(histogram: Tensor, power: float | Tensor) -> Tensor:
+    return F.normalize(histogram**power, dim=1, eps=_TINY)
 
 
 def _nearness(size: int, grid: int, like: Tensor) -> Tensor:
