@@ -548,6 +548,14 @@ def test_odd_data(X, contaminated):
     assert np.isfinite(clf.explain(X)).all()
 
 
+@pytest.mark.parametrize("contaminated", [None, False, True])
+@pytest.mark.parametrize("X", [np.random.default_rng(0).uniform(size=(2, 1, 6, 6)), np.ones((9, 3, 6, 6))])
+def test_odd_images(X, contaminated):
+    clf = GatedKNN(contaminated=contaminated).fit(X)
+    assert np.isfinite(clf.decision_function(np.concatenate([X, X.transpose(0, 1, 3, 2) + 100]))).all()
+    assert np.isfinite(clf.explain(X)).all()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("n_neighbors", 0), ("n_neighbors", 2.5), ("memory_size", 0), ("contaminated", "yes"), ("encoder", 3)],

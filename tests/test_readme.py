@@ -136,6 +136,15 @@ def contaminated(frame):
     return means.rename(columns=lambda protocol: f"{float(protocol.split(':')[1]):.0%}").fillna("")
 
 
+def images(frame):
+    """AUROC of each detector, by the source of the images and the share of anomalies among those that train."""
+    sources = frame["dataset"].str.replace(r"-test-\d$", "", regex=True)
+    shares = frame["protocol"].map({"one-class": "0%", "contaminated:0.1": "10%"})
+    means = frame.groupby(["detector", sources + ", " + shares], sort=False)["auroc"].mean().map("{:.3f}".format)
+    order = [f"{source}, {share}" for source in ("cifar10", "fashion-mnist", "mnist") for share in ("0%", "10%")]
+    return means.unstack()[order].rename_axis(columns=None)
+
+
 def epochs(frame):
     """AUROC / AUPRC and seconds of a fit, by the number of epochs, the default one last."""
     number = frame["parameters"].map(lambda parameters: parameters["epoch_num"])
@@ -150,6 +159,7 @@ def epochs(frame):
     [
         ("epochs", epochs),
         ("mnist", contaminated),
+        ("gated_knn_images", images),
         ("gated_knn", halves),
         ("gated_knn_embeddings", protocols),
         ("known_anomalies", shares),

@@ -37,8 +37,8 @@ def load(name, folder=None):
     ----------
     name : str
         One of :func:`available`; or images with several normal classes, ``mnist-2+3+5`` or ``mnist-all``, or of two
-        classes, ``mnist-1-with-7`` (:func:`benchmarks.data.images.find_subset`); or the path of an ``.npz``, ``.csv``
-        or ``.parquet`` (:func:`benchmarks.data.files.find_path`).
+        classes, ``mnist-1-with-7``, or of the test part, ``mnist-test-1`` (:func:`benchmarks.data.images.find_subset`);
+        or the path of an ``.npz``, ``.csv`` or ``.parquet`` (:func:`benchmarks.data.files.find_path`).
     folder : path-like or None, default=None
         Searched with its subfolders. None takes :func:`default_folder`.
 

@@ -50,7 +50,7 @@ def find(name):
         Lines of :func:`registry`; empty if the name is unknown.
     """
     files = registry()
-    images = re.sub(r"-(all|\d(\+\d)*|\d-with-\d)$", "", name)
+    images = re.sub(r"-(all|test-\d|\d(\+\d)*|\d-with-\d)$", "", name)
     short = files["name"].str.replace(r"^\d+_", "", regex=True)
     for matches in (files["name"] == name, files["group"] == name, short == name, files["name"] == images):
         if matches.any():

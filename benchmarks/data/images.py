@@ -21,7 +21,7 @@ from benchmarks.data.source import Source, reading, thin
 _DIGITS = [f"the digit {digit}" for digit in range(10)]
 _GARMENTS = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
 _THINGS = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-_SUBSETS = re.compile(r"(fashion-mnist|mnist|cifar10)-(all|\d(?:\+\d)+|\d-with-\d)")
+_SUBSETS = re.compile(r"(fashion-mnist|mnist|cifar10)-(all|test-\d|\d(?:\+\d)+|\d-with-\d)")
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,19 @@ class Images:
         """
         return self._source("all classes normal", self._select_all)
 
+    def of_test_part(self, normal):
+        """Make a data set of the official test part alone, in which one class is normal; it has no official split.
+
+        Parameters
+        ----------
+        normal : int
+
+        Returns
+        -------
+        Source
+        """
+        return self._source(f"{self.class_names[normal]} against the rest", partial(self._select_test, normal))
+
     def with_few(self, normal, anomalous):
         """Make a data set of two classes, one of them normal, the other thinned to 5% of the rows, its anomalies.
 
@@ -98,6 +111,10 @@ class Images:
                 raise ValueError(f"got {len(X)} images and {len(classes)} labels")
         train = np.arange(len(classes)) < len(labels_train)
         return X, ~np.isin(classes, list(normal)), train, classes
+
+    def _select_test(self, normal):
+        X, y, train, classes = self._select({normal})
+        return X[~train], y[~train], None, classes[~train]
 
     def _select_two(self, normal, anomalous):
         X, y, train, classes = self._select({normal})
@@ -132,13 +149,14 @@ def find(folder):
 
 
 def find_subset(name, folder):
-    """Find images of which several classes, or all, are normal, or of two classes only.
+    """Find images of which several classes, or all, are normal, or of two classes only, or of the test part only.
 
     Parameters
     ----------
     name : str
-        ``mnist-2+3+5``, ``mnist-all``, or ``mnist-1-with-7``, where no other classes are, and 5% of the rows are of the
-        second one, the anomalies; and so for the other groups.
+        ``mnist-2+3+5``; ``mnist-all``; ``mnist-1-with-7``, where no other classes are, and 5% of the rows are of the
+        second one, the anomalies; or ``mnist-test-1``, of the official test images alone, which is how a class without
+        training images can be normal; and so for the other groups.
     folder : Path
         Searched with its subfolders.
 
@@ -161,6 +179,8 @@ def find_subset(name, folder):
             continue
         if classes == "all":
             return images.all_normal()
+        if classes.startswith("test"):
+            return images.of_test_part(int(classes[-1]))
         labels = {int(label) for label in re.findall(r"\d", classes)}
         if not labels <= images.trained:
             raise ValueError(

@@ -93,3 +93,5 @@ WithoutBounded = _without(
 WithoutForest = _without("WithoutForest", "known.Likeness.forward", _likeness_of("memory"))
 WithoutMemoryOfKnown = _without("WithoutMemoryOfKnown", "known.Likeness.forward", _likeness_of("forest"))
 ForestOfAllRows = _without("ForestOfAllRows", "known.Likeness.learn", _learn_from_all)
+SquareRoots = _without("SquareRoots", "views._POWERS", [0.5])
+Lengths = _without("Lengths", "views._POWERS", [1.0])

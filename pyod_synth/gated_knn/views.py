@@ -120,7 +120,7 @@ class ImageViews(Views):
 
         x = x[:_SAMPLE]
         turned, sources = inventions.turned(x, len(x), generator)
-        both = by_blocks(self._histogram, torch.cat([x, turned]), x[0].numel())
+        both = torch.cat([by_blocks(self._histogram, images, x[0].numel()) for images in (x, turned)])
         own = torch.cat([torch.arange(len(x), device=x.device), sources])
 
         def auroc(power: float) -> float:

@@ -440,6 +440,7 @@ def test_registry_names_what_the_finders_find(tmp_path):
         ("fashion-mnist-2+3", "fashion-mnist", 4),
         ("cifar10-all", "cifar10", 1),
         ("mnist-1-with-7", "mnist", 4),
+        ("mnist-test-1", "mnist", 4),
         ("japanese-vowels-3", "japanese-vowels", 2),
         ("CV_by_ViT/SVHN_0", "CV_by_ViT/SVHN_0", 1),
         ("31_satimage-2", "31_satimage-2", 1),

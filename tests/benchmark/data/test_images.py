@@ -208,6 +208,12 @@ def test_cifar10_of_some_classes(tmp_path):
     assert set(everything.classes) == {0, 5, 6}
     with pytest.raises(ValueError, match=r"training images of the classes \[0, 1\], got \[0, 5, 6\]"):
         data.load("cifar10-0+1", tmp_path)
+    cars = data.load("cifar10-test-1", tmp_path)
+    assert cars.train is None
+    np.testing.assert_array_equal(cars.X, images.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(cars.y == 0, cars.classes == 1)
+    with pytest.raises(ValueError, match="python -m benchmarks download mnist-test-1"):
+        data.load("mnist-test-1", tmp_path)
 
 
 @pytest.mark.needs_data
