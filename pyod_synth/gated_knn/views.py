@@ -104,7 +104,7 @@ class ImageViews(Views):
         p of the view h^p / |h^p|: 1/2 or 1.
     """
 
-    gated, locality = False, 0.0
+    gated, locality = False, 0.0  # that turned images are told says nothing of an encoder
     power: Tensor
 
     def __init__(self, input_shape: tuple[int, ...], encoder: Callable[[Tensor], Tensor] | None = None):
