@@ -15,6 +15,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from copy import deepcopy
 
+import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
@@ -127,7 +128,7 @@ class ImageViews(Views):
             view = _normalized(both, power)
             view = view - view[: len(x)].mean(dim=0)
             distances = nearest(view, view[: len(x)], _NEIGHBORS, own)[0].mean(dim=1)
-            return float(roc_auc_score(torch.arange(len(own)) >= len(x), distances.cpu()))
+            return float(roc_auc_score(np.repeat([0, 1], len(x)), distances.cpu()))
 
         self.power.fill_(max(_POWERS, key=auroc))
 
