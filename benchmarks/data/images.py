@@ -1,26 +1,20 @@
 """Images of ten classes: Fashion-MNIST, MNIST and CIFAR-10, with one or several of the classes normal."""
 
-import gzip
-import io
-import math
-import os
-import pickle
 import re
-import tarfile
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.data.adbench import read_header, read_npz
+from benchmarks.data import image_files
+from benchmarks.data.adbench import read_npz
 from benchmarks.data.source import Source, reading, thin
 
 _DIGITS = [f"the digit {digit}" for digit in range(10)]
 _GARMENTS = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
 _THINGS = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+_IDX_STEMS = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 _SUBSETS = re.compile(r"(fashion-mnist|mnist|cifar10)-(all|test-\d|\d(?:\+\d)+|\d-with-\d)")
 
 
@@ -203,7 +197,7 @@ def _why_broken(images):
     Whoever looks for a data set, whichever it is, passes here, and reading all of the files takes seconds: they are
     read only if one looks broken, which may be no more than an uncommon form.
     """
-    if all(map(_looks_whole, images.files)):
+    if all(map(image_files.looks_whole, images.files)):
         return ""
     try:
         images.read()
@@ -212,34 +206,11 @@ def _why_broken(images):
     return ""
 
 
-def _looks_whole(path):
-    """Say whether a file's start, end and size fit together; what is between is not read."""
-    try:
-        if path.suffix == ".npz":
-            with zipfile.ZipFile(path) as archive:
-                return all(read_header(archive, name) for name in ("images", "labels"))
-        with path.open("rb") as file:
-            size = file.seek(-4, os.SEEK_END) + 4
-            end = file.read()
-        if path.name in _BATCHES:
-            return end.endswith(pickle.STOP)
-        if path.suffix == ".gz":
-            size = int.from_bytes(end, "little")  # gzip ends with the size of what it holds
-        if path.name.endswith(".tar.gz"):
-            with tarfile.open(path) as archive:
-                return archive.next() is not None and size % tarfile.BLOCKSIZE == 0
-        with _open_idx(path) as file:
-            start, shape = _read_idx_header(file)
-        return (start + math.prod(shape)) % 2**32 == size
-    except Exception:  # as in `reading`; what is raised there names the file
-        return False
-
-
 def _fashion_mnist(folder):
     """Its four files. MNIST's have the same names, so the path must speak of fashion."""
     for files in _idx_files(folder):
         if any("fashion" in part.lower() for part in _places(files[0], folder)):
-            return Images("fashion-mnist", _GARMENTS, files, partial(_read_idx_files, files))
+            return Images("fashion-mnist", _GARMENTS, files, partial(image_files.read_idx, files))
     return None
 
 
@@ -247,11 +218,11 @@ def _mnist(folder):
     """Four files in a folder 'mnist', or two ``.npz``; those of KMNIST, EMNIST ... have the same names."""
     for files in _idx_files(folder):
         if any(part.lower() == "mnist" for part in _places(files[0], folder)):
-            return Images("mnist", _DIGITS, files, partial(_read_idx_files, files))
+            return Images("mnist", _DIGITS, files, partial(image_files.read_idx, files))
     for path in sorted(folder.rglob("mnist_train.npz")):
         files = (path, path.with_name("mnist_test.npz"))
         if files[1].is_file():
-            return Images("mnist", _DIGITS, files, partial(_read_npz_files, files))
+            return Images("mnist", _DIGITS, files, partial(image_files.read_npz, files))
     return None
 
 
@@ -263,24 +234,21 @@ def _places(path, folder):
 def _cifar10(folder):
     """As torchvision keeps it, a folder or an archive of batches; or ``.npz``, where training images may be fewer."""
     for path in sorted(folder.rglob("cifar-10-batches-py")):
-        files = tuple(path / name for name in _BATCHES)
+        files = tuple(path / name for name in image_files.BATCHES)
         if all(file.is_file() for file in files):
-            return Images("cifar10", _THINGS, files, partial(_read_batches, files))
+            return Images("cifar10", _THINGS, files, partial(image_files.read_batches, files))
     for path in sorted(folder.rglob("cifar-10-python.tar.gz")):
-        return Images("cifar10", _THINGS, (path,), partial(_read_archive, path))
+        return Images("cifar10", _THINGS, (path,), partial(image_files.read_archive, path))
     for path in sorted(folder.rglob("cifar10_train*.npz")):
         files = (path, path.with_name("cifar10_test.npz"))
         if files[1].is_file():
-            images = Images("cifar10", _THINGS, files, partial(_read_npz_files, files))
+            images = Images("cifar10", _THINGS, files, partial(image_files.read_npz, files))
             try:
                 (labels,) = read_npz(path, "labels")
             except ValueError as error:
                 return replace(images, broken=str(error))
             return replace(images, trained=frozenset(np.unique(labels).tolist()))
     return None
-
-
-_IDX_STEMS = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 
 
 def _idx_files(folder):
@@ -290,91 +258,3 @@ def _idx_files(folder):
         files = tuple(file for choice in choices for file in [f for f in choice if f.is_file()][:1])
         if len(files) == len(_IDX_STEMS):
             yield files
-
-
-def _read_idx_files(files):
-    X_train, labels_train, X_test, labels_test = map(_read_idx, files)
-    return X_train[:, None], labels_train, X_test[:, None], labels_test
-
-
-def _read_idx(path):
-    """Read the format of MNIST's authors: 0, 0, type, number of dimensions, big-endian sizes, values."""
-    with reading(path, "unsigned bytes in the idx format"), _open_idx(path) as file:
-        _, shape = _read_idx_header(file)
-        return np.frombuffer(file.read(), np.uint8).reshape(shape)
-
-
-def _open_idx(path):
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
-
-
-def _read_idx_header(file):
-    """Return its length and the shape that it gives."""
-    start = file.read(4)
-    if start[:3] != b"\0\0\x08":  # 8 is unsigned bytes
-        raise ValueError(f"got the first bytes {start!r}")
-    n_dimensions = start[3]
-    shape = np.frombuffer(file.read(4 * n_dimensions), ">u4", n_dimensions)
-    return 4 + 4 * n_dimensions, shape.tolist()
-
-
-def _read_npz_files(files):
-    """Read images (n, H, W) or (n, H, W, C)."""
-    return [array for file in files for array in _read_npz_images(file)]
-
-
-def _read_npz_images(path):
-    X, labels = read_npz(path, "images", "labels")
-    return (X[:, None] if X.ndim == 3 else X.transpose(0, 3, 1, 2)), labels
-
-
-_BATCHES = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
-
-
-def _read_batches(files):
-    return _join_batches([_read_batch(file.read_bytes(), file) for file in files])
-
-
-def _read_archive(path):
-    """Read the batches inside the archive; nothing is unpacked on the disk."""
-    contents = {}
-    with reading(path, "an archive of CIFAR-10"), tarfile.open(path) as archive:
-        for member in archive:
-            name = Path(member.name).name
-            if name in _BATCHES and member.isfile():
-                contents[name] = archive.extractfile(member).read()
-    missing = [name for name in _BATCHES if name not in contents]
-    if missing:
-        raise ValueError(f"{path} must hold {', '.join(_BATCHES)}; missing are {', '.join(missing)}")
-    return _join_batches([_read_batch(contents[name], f"{path}, {name}") for name in _BATCHES])
-
-
-def _join_batches(batches):
-    *train, (X_test, labels_test) = batches
-    X_train, labels_train = (np.concatenate(parts) for parts in zip(*train, strict=True))
-    return X_train, labels_train, X_test, labels_test
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickles arrays and plain types; whatever else a pickle names could run code, and is refused."""
-
-    _ALLOWED = {
-        ("numpy", "dtype"): np.dtype,
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-        ("numpy._core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-    }
-
-    def find_class(self, module, name):
-        if (module, name) not in self._ALLOWED:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which is no array")
-        return self._ALLOWED[module, name]
-
-
-def _read_batch(content, where):
-    """Read images and labels from the pickle, of Python 2, that CIFAR-10 is distributed as."""
-    try:
-        batch = _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
-        return np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32), np.asarray(batch[b"labels"], np.int64)
-    except (pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{where} is no batch of CIFAR-10: {error}") from error
