@@ -208,6 +208,7 @@ def test_ablation_is_that_of_the_records():
     ("results", "rows"),
     [
         ("plad_table5", 8),
+        ("plad_table6", 3),
         ("dhag_table2", 18),
         ("dhag_table2_kdd", 6),
         ("anorand_table2", 49),
