@@ -95,7 +95,7 @@ def test_the_main_table_is_that_of_the_records():
     assert markdown.table(main_table(frame_of("adbench"))) in README
 
 
-@pytest.mark.parametrize("results", ["fashion_mnist", "plad_table3", "dhag_table2", "dhag_table3"])
+@pytest.mark.parametrize("results", ["fashion_mnist", "cifar10", "plad_table3", "dhag_table2", "dhag_table3"])
 def test_details_are_those_of_the_records(results):
     for texts in markdown.details(tables.outcomes(frame_of(results), experiment_of(results).metric)).values():
         check_stands(markdown.table(texts), results)
