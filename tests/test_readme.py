@@ -171,6 +171,7 @@ def values(frame):
     ("results", "table"),
     [
         ("anorand_figure3", values),
+        ("dhag_figure3_k", values),
         ("epochs", epochs),
         ("mnist", contaminated),
         ("gated_knn_images", images),

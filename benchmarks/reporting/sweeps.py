@@ -19,7 +19,7 @@ class Panel:
     ----------
     mean, std : pandas.DataFrame
         A row for each value, a column for each detector: means over data sets of means over seeds, and the std of the
-        mean over data sets, over seeds.
+        mean over data sets, over seeds; NaN for one seed.
     datasets : pandas.DataFrame or None
         A row for each value, a column for each data set: means over seeds. None if there are several detectors, or only
         one data set.
@@ -127,10 +127,10 @@ def _by_group(frame):
 
 def _panel(frame, metric):
     cells = frame.groupby(["detector", "value", "dataset"])[metric].mean()
-    seeds = frame.groupby(["detector", "value", "seed"])[metric].mean()
+    seeds = frame.groupby(["detector", "value", "seed"])[metric].mean().groupby(["detector", "value"])
     mean = cells.groupby(["detector", "value"]).mean().unstack("detector")
     mean = mean[mean.mean().sort_values(ascending=False).index]
-    std = seeds.groupby(["detector", "value"]).std(ddof=0).unstack("detector")[mean.columns]
+    std = seeds.std(ddof=0).where(seeds.count() > 1).unstack("detector")[mean.columns]
     datasets = cells.droplevel("detector").unstack("dataset") if mean.shape[1] == 1 else None
     return Panel(mean, std, None if datasets is None or datasets.shape[1] == 1 else datasets)
 

@@ -32,6 +32,7 @@ def test_only_what_differs_in_one_number_is_a_sweep():
     (sweep,) = sweeps.find(frame({"a": {label: [0.5] for label in labels}}), "auroc")
     assert sweep.title == "DHAG(space=input), n_augmented"
     assert sweep.panels["one-class, a"].datasets is None
+    assert sweep.panels["one-class, a"].std.isna().all(axis=None)  # one seed has no deviation
     assert sweep.file == "sweep-DHAG-space-input-n_augmented.png"
 
 
