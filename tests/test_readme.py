@@ -171,6 +171,7 @@ def values(frame):
     ("results", "table"),
     [
         ("anorand_figure3", values),
+        ("anorand_figure4", values),
         ("dhag_figure3_k", values),
         ("epochs", epochs),
         ("mnist", contaminated),
