@@ -173,6 +173,7 @@ def values(frame):
         ("anorand_figure3", values),
         ("anorand_figure4", values),
         ("dhag_figure3_k", values),
+        ("dhag_figure3_l", values),
         ("epochs", epochs),
         ("mnist", contaminated),
         ("gated_knn_images", images),
