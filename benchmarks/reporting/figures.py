@@ -19,6 +19,7 @@ from matplotlib.patches import Patch
 _OURS, _OTHERS = "tab:orange", "tab:blue"
 _COLUMNS = 2  # of panels
 _MOST_NAMED = 12  # data sets in a legend
+_LEAST_DISTANCE = 0.03  # of two values, as a share of an axis
 _DASHES, _MARKERS = ("-", "--", "-.", ":"), "osD^v"
 
 
@@ -158,10 +159,11 @@ def curves(sweep: Sweep, label: str, path: str | Path):
 
 
 def _scale(axis, values):
-    """Choose a logarithmic axis where the values span decades; zero is on it, too."""
-    positive = values[values > 0]
-    if len(positive) and positive.max() >= 100 * positive.min() and values.min() >= 0:
-        axis.set_xscale("symlog", linthresh=positive.min()) if values.min() == 0 else axis.set_xscale("log")
+    """Choose a logarithmic axis where labels would touch on a linear one; zero is on it, too."""
+    values = np.sort(values)
+    if len(values) > 1 and values[0] >= 0 and np.diff(values).min() < _LEAST_DISTANCE * np.ptp(values):
+        least = values[values > 0].min()
+        axis.set_xscale("symlog", linthresh=least) if values[0] == 0 else axis.set_xscale("log")
     axis.set_xticks(values, [f"{value:g}" for value in values], rotation=45)
     axis.minorticks_off()
 

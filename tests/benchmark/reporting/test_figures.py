@@ -93,9 +93,16 @@ def test_critical_differences(scores, tmp_path, kept):
 
 @pytest.mark.parametrize(
     ("values", "scale"),
-    [([0.01, 0.05, 0.1, 0.2], "linear"), ([0.1, 1, 10], "log"), ([0, 1, 30, 512], "symlog"), ([0, 0.2, 1], "linear")],
+    [
+        ([0.01, 0.05, 0.1, 0.2], "linear"),
+        ([0.02, 0.32, 0.62, 0.92, 1.22], "linear"),
+        ([1, 10, 1000], "log"),
+        ([0, 10, 30, 512], "symlog"),
+        ([0, 0.2, 1], "linear"),
+        ([-1, 0, 100], "linear"),
+    ],
 )
-def test_curves_are_logarithmic_over_decades(values, scale, tmp_path, kept):
+def test_curves_are_logarithmic_where_labels_would_touch(values, scale, tmp_path, kept):
     mean = pd.DataFrame({"PLAD": np.linspace(0.5, 0.6, len(values))}, index=values)
     panel = Panel(mean, mean * 0 + 0.1, pd.DataFrame({"wine": mean["PLAD"], "kdd": mean["PLAD"] + 0.1}))
     figures.curves(Sweep("PLAD, lam", "lam", {"one-class": panel}), "AUROC", tmp_path / "sweep.png")
