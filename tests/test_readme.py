@@ -177,6 +177,7 @@ def values(frame):
         ("dhag_figure3_l", values),
         ("epochs", epochs),
         ("mnist", contaminated),
+        ("ncae_figure1", contaminated),
         ("gated_knn_images", images),
         ("gated_knn", halves),
         ("gated_knn_embeddings", protocols),
