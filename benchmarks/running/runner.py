@@ -5,8 +5,8 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing
+from concurrent import futures
+from contextlib import closing, suppress
 from pathlib import Path
 
 from benchmarks.running.backends import BACKENDS
@@ -93,7 +93,7 @@ def run(
 
     with (
         closing(BACKENDS[backend](jobs, scheduler)) as place,
-        ThreadPoolExecutor(place.jobs) as threads,
+        futures.ThreadPoolExecutor(place.jobs) as threads,
         closing(Progress(len(cells), len(pending), place.jobs)) as progress,
     ):
         try:
@@ -101,7 +101,7 @@ def run(
                 begin()
             while pending:
                 tasks = {threads.submit(attend, cell): cell for cell in pending}
-                for task in as_completed(tasks):
+                for task in _as_completed(tasks):
                     if task.result() is not None:
                         progress.count(task.result())
                 pending = [cell for task, cell in tasks.items() if task.result() is None]
@@ -119,6 +119,16 @@ def collect(cells: list[Cell], records_file: RecordsFile) -> list[Record]:
     """Return the latest record of each cell that has one."""
     records = {record.cell: record for record in records_file.read()}
     return [records[cell] for cell in cells if cell in records]
+
+
+def _as_completed(tasks):
+    """Yield tasks as they end; a Ctrl-C that comes just before a wait does not end it, so no wait is long."""
+    left = set(tasks)
+    while left:
+        with suppress(futures.TimeoutError):
+            for task in futures.as_completed(left, timeout=1):
+                left.remove(task)
+                yield task
 
 
 def _check(limits, jobs, backend):

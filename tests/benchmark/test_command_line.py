@@ -49,9 +49,8 @@ def start(tmp_path):
 
     yield start
     for process in started:
-        if process.poll() is None:
+        with process:  # closes its pipes
             process.kill()
-            process.wait()
 
 
 def wait_until(condition):

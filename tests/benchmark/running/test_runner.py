@@ -1,5 +1,6 @@
 """The grid, what is run again, and cells that are stopped."""
 
+import _thread
 import json
 import signal
 import threading
@@ -242,6 +243,17 @@ def test_processes_end_with_the_run(tmp_path):
     names = [" ".join(process.cmdline()) for process in psutil.Process().children(recursive=True)]
     assert [name for name in names if "resource_tracker" not in name and "forkserver" not in name] == []
     assert sum("forkserver" in name for name in names) <= 1
+
+
+def test_interrupt_that_does_not_wake_the_main_thread(tmp_path):
+    """As a signal just before a wait, this one leaves its flag, and nothing that ends the wait."""
+    file = RecordsFile(tmp_path / "records.jsonl")
+    threading.Timer(3, _thread.interrupt_main).start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run(Experiment("long", ["wine"], specs("PLAD:epoch_num=10000000"), ["one-class"], [0], time_limit=60), file)
+    assert time.monotonic() - start < 30
+    assert file.read() == []
 
 
 @pytest.mark.needs_data
