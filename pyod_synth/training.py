@@ -112,7 +112,11 @@ def epochs(
     for player in core.players():
         losses.append(player.loss)
         parameters = list(player.parameters)
-        optimizers.append(OPTIMIZERS[optimizer_name](parameters, lr=lr, weight_decay=weight_decay, fused=True))
+        optimizer = OPTIMIZERS[optimizer_name](parameters, lr=lr, weight_decay=weight_decay, fused=True)
+        # Before each step torch would ask a GPU whether it captures a graph, which starts CUDA for work on the CPU too:
+        # it takes memory of the GPU, and forked processes could not fit any more.
+        vars(optimizer)["_accelerator_graph_capture_health_check"] = lambda: None
+        optimizers.append(optimizer)
     moved: list[list[Tensor]] = [
         [entry for group in optimizer.param_groups for entry in group["params"]] for optimizer in optimizers
     ]

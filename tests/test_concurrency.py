@@ -321,12 +321,18 @@ def test_surroundings_are_the_users_between_stages(detector, table, surroundings
 
 @pytest.mark.parametrize("asked", [True, False], ids=["cpu asked for", "no GPU"])
 def test_work_on_the_cpu_leaves_cuda_alone(detector, table, monkeypatch, asked):
-    def refuse(*arguments, **named):
-        raise AssertionError("work on the CPU reached for CUDA")
+    # a function for each name: torch's compiler, which an optimiser may import, allows no function under two names
+    def refusing(name):
+        def refuse(*arguments, **named):
+            raise AssertionError(f"work on the CPU called torch.cuda.{name}")
+
+        return refuse
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: asked)
+    if asked and hasattr(torch, "accelerator"):  # since torch 2.6
+        monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda *_, **__: torch.device("cuda"))
     for name in ("init", "_lazy_init", "get_rng_state", "get_rng_state_all", "set_rng_state", "set_rng_state_all"):
-        monkeypatch.setattr(torch.cuda, name, refuse)
+        monkeypatch.setattr(torch.cuda, name, refusing(name))
     clf = small(detector, device="cpu" if asked else None).fit(table)
     np.testing.assert_array_equal(clf.decision_function(table), clf.decision_scores_)
     shown(clf, table)
