@@ -26,6 +26,8 @@ Where the default values come from
   .52, on the fourteen .73 and .51, and .69 and .47. With 40 epochs and at most 2,000 rows of the fifteen, where they
   are .76 and .49, 32 and 128 hidden units have .68 and .46, .75 and .53, latent vectors of 32 and 128 .68 and .39, .76
   and .50, ``preprocessing="minmax"`` .48 and .29.
+- On KDD and KDDRev, with 198,371 and 48,639 training rows, F1 is .33 and .63 at the last epoch, .94 and .97 at the best
+  by the test rows' labels (published .98 and .99); with K = 50 and 40 epochs .54 and .46 at the last.
 - Ours, since both are silent on tables: ``n_filters``, and no weight decay.
 
 The program learns from images otherwise than section 5 of the paper says, at the rates of Algorithm 1: with
