@@ -195,7 +195,7 @@ def test_perturbators_of_feature_maps_against_numpy(shape):
 
 def convolutions(*filters, normalized):
     layers = ("Conv2d {} 5 1", "BatchNorm") if normalized else ("Conv2d {} 5 1 b",)
-    return [form.format(n) for n in filters for form in (*layers, "LeakyReLU", "MaxPool2d")]
+    return [form.format(n) for n in filters for form in (*layers, "MaxPool2d", "LeakyReLU")]
 
 
 def test_networks_of_images_are_those_of_the_papers():
@@ -214,6 +214,22 @@ def test_networks_of_images_are_those_of_the_papers():
     assert forms(MapPerturbators(grey, 2).nets[1]) == [*body, "MaxPool2d", "Crop", "Flatten"]
     assert forms(MapPerturbators(colour, 1).nets[0]) == [*body, *between, "Conv2d 128 3 2 b", "Crop", "Flatten"]
     assert forms(encoder_and_discriminator(grey, 128, 7)[1]) == ["Linear 128", "ReLU", "Linear 1"]
+
+
+@pytest.mark.parametrize("shape", [(1, 9, 7), (3, 8, 8)], ids=str)
+def test_pooling_before_the_leaky_relu_gives_what_pooling_after_it_gives(shape):
+    net = lenet(shape, 3, normalized=True)
+    layers = list(net)
+    for place, layer in enumerate(net):
+        if isinstance(layer, nn.MaxPool2d):
+            layers[place], layers[place + 1] = net[place + 1], layer
+    as_published = nn.Sequential(*layers)
+    assert forms(as_published) != forms(net)
+    x = torch.randn(20, *shape, generator=seeded(0), requires_grad=True)
+    results = [each(x) for each in (net, as_published)]
+    assert torch.equal(*results)
+    gradients = [torch.autograd.grad(result.square().sum(), [x, *net.parameters()]) for result in results]
+    assert all(torch.equal(got, published) for got, published in zip(*gradients, strict=True))
 
 
 @pytest.mark.parametrize("shape", [(5,), (3, 4, 2)], ids=str)
