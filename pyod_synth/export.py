@@ -58,12 +58,14 @@ class _Graph(nn.Module):
         super().__init__()
         self.core, self.threshold = deepcopy(clf.core_).cpu(), float(clf.threshold_)
         state, self.names, self.limit = clf.standardizer_.state, list(clf.standardizer_.state), clf.standardizer_.limit
+        # a tensor, since a bound of `clamp` would go through float32, where it is infinite
+        self.register_buffer("largest", torch.tensor(torch.finfo(torch.float64).max, dtype=torch.float64))
         for name in self.names:
             self.register_buffer(name, torch.from_numpy(state[name]).view(-1, *(1,) * (len(clf.input_shape_) - 1)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = scaled(x.double(), {name: getattr(self, name) for name in self.names})
-        size = x.abs().clamp(self.limit, torch.finfo(torch.float64).max)
+        size = torch.minimum(x.abs().clamp(min=self.limit), self.largest)
         x = torch.where(size > self.limit, torch.sign(x) * self.limit * (1 + torch.log(size / self.limit)), x)
         score = self.core.score(x.float()).double()
         return score, (score > self.threshold).long()

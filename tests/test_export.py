@@ -46,7 +46,8 @@ def test_graph_answers_as_the_detector(detector, kind, request, path):
     X = request.getfixturevalue(kind)
     clf = small(detector).fit(X)
     graph = exported(clf, path)
-    for rows in (X[:1], X[:7], X, X + 20 * X.std(axis=0), 1e12 * X):  # of any number; the last are clipped by scaling
+    largest = np.finfo(np.float64).max * np.sign(X)  # and, as 1e12 * X, clipped by scaling
+    for rows in (X[:1], X[:7], X, X + 20 * X.std(axis=0), 1e12 * X, largest):
         assert_same_answers(graph, clf, rows)
     assert set(graph(X)[1]) == {0, 1}
 
