@@ -355,7 +355,8 @@ class CoreDetector(_Attributes, PyODDetector):
 
         The graph's input ``X``, of shape (n, *input_shape_) for any n, takes rows in the units of the training rows. It
         gives ``score``, float64 of shape (n,), that of :meth:`decision_function` to 1e-5 of the scores' size, and
-        ``label``, int64 of shape (n,): 1 where the score is above ``threshold_``.
+        ``label``, int64 of shape (n,): 1 where the score is above ``threshold_``. A graph refuses no row: one with NaN
+        has the score NaN and label 0, one with infinity scores about as one with the largest numbers.
 
         Parameters
         ----------

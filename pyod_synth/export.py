@@ -54,6 +54,8 @@ def export_detector(clf: Any, path: str | os.PathLike[str], dtype: str) -> None:
 class _Graph(nn.Module):
     """What is exported: rows (n, *input_shape) in their own units to scores and labels, both (n,)."""
 
+    largest: Tensor
+
     def __init__(self, clf: Any):
         super().__init__()
         self.core, self.threshold = deepcopy(clf.core_).cpu(), float(clf.threshold_)

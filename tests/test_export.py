@@ -52,6 +52,17 @@ def test_graph_answers_as_the_detector(detector, kind, request, path):
     assert set(graph(X)[1]) == {0, 1}
 
 
+@pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.__name__)
+def test_rows_that_are_not_finite(detector, table, path):
+    graph = exported(small(detector).fit(table), path)
+    rows = table[:3].copy()
+    rows[0, 1], rows[1, 1] = np.nan, np.inf
+    score, label = graph(rows)
+    assert np.isnan(score).tolist() == [True, False, False]
+    assert label[:2].tolist() == [0, 1]
+    assert score[2] == pytest.approx(graph(rows[2:])[0][0], rel=1e-4)  # whatever stands beside it
+
+
 @pytest.mark.parametrize("contaminated", [True, False])
 def test_parts_of_the_evidence(contaminated, table, path):
     clf = small(GatedKNN, contaminated=contaminated).fit(table)
