@@ -61,6 +61,8 @@ def test_rows_that_are_not_finite(detector, table, path):
     assert np.isnan(score).tolist() == [True, False, False]
     assert label[:2].tolist() == [0, 1]
     assert score[2] == pytest.approx(graph(rows[2:])[0][0], rel=1e-4)  # whatever stands beside it
+    rows[1, 1] = np.finfo(np.float64).max
+    assert score[1] == pytest.approx(graph(rows[1:2])[0][0], rel=0.02)
 
 
 @pytest.mark.parametrize("contaminated", [True, False])
