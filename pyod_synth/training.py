@@ -130,8 +130,9 @@ def epochs(
         total = torch.zeros((), dtype=torch.float32, device=x.device)
         order = torch.randperm(len(training_x), generator=core.generator, device=x.device)
         for rows in order.tensor_split(batch_num):
+            batch = training_x[rows], None if training_y is None else training_y[rows]
             for loss_of, own, optimizer, scheduler in zip(losses, moved, optimizers, schedulers, strict=True):
-                loss = loss_of(training_x[rows], None if training_y is None else training_y[rows])
+                loss = loss_of(*batch)
                 # as optimizer.zero_grad() does, which takes a twelfth of a step of small networks
                 for parameter in own:
                     parameter.grad = None
